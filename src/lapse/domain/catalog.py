@@ -1,0 +1,179 @@
+"""The catalog: every principal, group and resource lapse knows, as one value; and the plan between two.
+
+Lookups fail closed: what cannot be resolved (a missing alias target, a cycle, an unknown group) is nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TypeVar
+
+from lapse.domain.data import changed_fields
+from lapse.domain.errors import NotFound
+from lapse.domain.names import shown, split_entitlement
+from lapse.domain.principals import Group, Principal, PrincipalKind
+from lapse.domain.resources import Entitlement, Resource
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """All known principals, groups and resources, by name."""
+
+    principals: Mapping[str, Principal] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+
+    def principal(self, name: str) -> Principal:
+        """The principal called `name`, or `NotFound`."""
+        return _lookup(self.principals, name, "principal")
+
+    def resource(self, name: str) -> Resource:
+        """The resource called `name`, or `NotFound`."""
+        return _lookup(self.resources, name, "resource")
+
+    def entitlement(self, name: str) -> Entitlement:
+        """The entitlement called `resource/role`, or `NotFound`."""
+        resource_name, role = split_entitlement(name)
+        resource = self.resource(resource_name)
+        found = resource.entitlement(role)
+        if found is None:
+            roles = ", ".join(f"`{e.name}`" for e in resource.entitlements) or "none yet"
+            raise NotFound(f"there is no entitlement `{name}`", hint=f"entitlements there: {roles}")
+        return found
+
+    def entitlements(self) -> Iterator[Entitlement]:
+        """Every entitlement of every resource."""
+        for resource in self.resources.values():
+            yield from resource.entitlements
+
+    def person_of(self, name: str) -> str | None:
+        """The person who is `name` after aliases are followed; None if that is no active person.
+
+        Services and agents are nobody here: they cannot decide for a human.
+        """
+        root = self._root_of(name)
+        principal = self.principals.get(root) if root else None
+        if principal is None or principal.kind is not PrincipalKind.PERSON or not principal.active:
+            return None
+        return principal.name
+
+    def humans_behind(self, name: str) -> frozenset[str]:
+        """Every person who stands behind `name`: itself after aliases, and sponsor or owner of agents and services."""
+        found: set[str] = set()
+        queue, seen = [name], set[str]()
+        while queue:
+            root = self._root_of(queue.pop())
+            if root is None or root in seen:
+                continue
+            seen.add(root)
+            principal = self.principals[root]
+            if principal.kind is PrincipalKind.PERSON:
+                found.add(root)
+            queue += [other for other in (principal.sponsor, principal.owner) if other]
+        return frozenset(found)
+
+    def members_of(self, group: str) -> frozenset[str]:
+        """All principals in `group`, through nested groups; a group that does not exist has no members."""
+        members: set[str] = set()
+        queue, seen = [group], set[str]()
+        while queue:
+            current = queue.pop()
+            if current in seen or current not in self.groups:
+                continue
+            seen.add(current)
+            members.update(self.groups[current].members)
+            queue.extend(self.groups[current].groups)
+        return frozenset(members)
+
+    def groups_of(self, name: str) -> frozenset[str]:
+        """The groups that contain `name`, directly or through nested groups."""
+        return self._groups_by_member.get(name, frozenset())
+
+    def persons_in(self, party: str) -> frozenset[str]:
+        """The active persons a party stands for: `group:NAME`, or a principal's name."""
+        kind, colon, group = party.partition(":")
+        names = self.members_of(group) if colon and kind == "group" else frozenset({party})
+        return frozenset(person for name in names if (person := self.person_of(name)))
+
+    def account_owner(self, resource: str, login: str) -> str | None:
+        """The principal that owns `login` on `resource`, if one is linked."""
+        return self._owners.get((resource, login))
+
+    @cached_property
+    def _owners(self) -> dict[tuple[str, str], str]:
+        return {(a.resource, a.login): p.name for p in self.principals.values() for a in p.accounts}
+
+    @cached_property
+    def _groups_by_member(self) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for group in self.groups:
+            for member in self.members_of(group):
+                found.setdefault(member, set()).add(group)
+        return {member: frozenset(groups) for member, groups in found.items()}
+
+    def _root_of(self, name: str) -> str | None:
+        seen: set[str] = set()
+        while name in self.principals and name not in seen:
+            seen.add(name)
+            alias = self.principals[name].alias_of
+            if not alias:
+                return name
+            name = alias
+        return None
+
+
+class Change(StrEnum):
+    """What applying a catalog does to one thing."""
+
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogChange:
+    """One line of a catalog plan; `fields` names what differs for a change."""
+
+    change: Change
+    kind: str
+    name: str
+    fields: tuple[str, ...] = ()
+
+
+def plan_catalog(current: Catalog, wanted: Catalog) -> tuple[CatalogChange, ...]:
+    """What must change to get from `current` to `wanted`, ordered by kind and name. Equal catalogs give ()."""
+    changes: list[CatalogChange] = []
+    for kind, before, after in (
+        ("principal", current.principals, wanted.principals),
+        ("group", current.groups, wanted.groups),
+        ("resource", current.resources, wanted.resources),
+    ):
+        changes += _plan_kind(kind, before, after)
+    return tuple(changes)
+
+
+def _plan_kind(
+    kind: str, before: Mapping[str, object], after: Mapping[str, object]
+) -> Iterator[CatalogChange]:
+    for name in sorted(before.keys() | after.keys()):
+        if name not in before:
+            yield CatalogChange(change=Change.ADD, kind=kind, name=name)
+        elif name not in after:
+            yield CatalogChange(change=Change.REMOVE, kind=kind, name=name)
+        elif before[name] != after[name]:
+            fields = changed_fields(before[name], after[name])
+            yield CatalogChange(change=Change.CHANGE, kind=kind, name=name, fields=fields)
+
+
+def _lookup(things: Mapping[str, T], name: str, what: str) -> T:
+    found = things.get(name)
+    if found is None:
+        raise NotFound(
+            f"there is no {what} `{shown(name)}`", hint=f"`lapse {what} list` shows those that are known"
+        )
+    return found

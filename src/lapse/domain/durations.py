@@ -1,0 +1,73 @@
+"""Durations: ISO 8601 in data and API (`PT2H`), `2h30m` accepted from people.
+
+Months and years are refused: their length depends on the calendar, and a grant's end must not.
+Used by every edge that reads or shows a duration, and by the policy language.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from lapse.domain.errors import InvalidInput
+
+LONGEST = timedelta(days=366)
+"""No grant, limit or time-out may be longer: beyond this it is not temporary."""
+
+_ISO = re.compile(
+    r"P(?:(\d{1,9})W|(?:(\d{1,9})D)?(?:T(?=\d)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?)", re.ASCII
+)
+_HUMAN = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `PT2H30M` (ISO 8601) or `2h30m`; at least one second, at most `LONGEST`.
+
+    Raises:
+        InvalidInput: not a duration, zero, or longer than `LONGEST`.
+    """
+    compact = text.strip().replace(" ", "") if len(text) <= 64 else ""  # noqa: PLR2004  longest honest spelling
+    match = _ISO.fullmatch(compact) or _HUMAN.fullmatch(compact)
+    if match is None or not any(match.groups()):
+        raise InvalidInput(f"`{text[:64]}` is not a duration", hint="write it as `2h30m` or `PT2H30M`")
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    try:
+        duration = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        duration = timedelta.max
+    return check_duration(duration, shown=text)
+
+
+def check_duration(duration: timedelta, *, shown: str = "") -> timedelta:
+    """Return `duration` if it is positive and at most `LONGEST`, else raise `InvalidInput`."""
+    name = shown or human_duration(duration)
+    if duration <= timedelta(0):
+        raise InvalidInput(f"`{name}` is not longer than zero", hint="ask for at least one second, e.g. `2h`")
+    if duration > LONGEST:
+        raise InvalidInput(f"`{name}` is longer than {LONGEST.days} days", hint="ask for a shorter time")
+    return duration
+
+
+def iso_duration(duration: timedelta) -> str:
+    """ISO 8601 spelling in days, hours, minutes and whole seconds, e.g. `P1DT2H`; zero is `PT0S`."""
+    days, hours, minutes, seconds = _split(duration)
+    clock = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if n)
+    date = f"{days}D" if days else ""
+    return f"P{date}" + (f"T{clock}" if clock else "" if date else "T0S")
+
+
+def human_duration(duration: timedelta) -> str:
+    """Short spelling for people, e.g. `2h30m`; `0s` for less than a second, a leading `-` if negative."""
+    if duration < timedelta(0):
+        return "-" + human_duration(-duration)
+    days, hours, minutes, seconds = _split(duration)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{n}{unit}" for n, unit in parts if n) or "0s"
+
+
+def _split(duration: timedelta) -> tuple[int, int, int, int]:
+    total = duration.days * 86_400 + duration.seconds
+    minutes, seconds = divmod(total, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return days, hours, minutes, seconds

@@ -1,0 +1,46 @@
+"""Locks: the red button on a principal, a resource, an entitlement or everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class LockKind(StrEnum):
+    """What a lock stops."""
+
+    PRINCIPAL = "principal"
+    RESOURCE = "resource"
+    ENTITLEMENT = "entitlement"
+    EVERYTHING = "everything"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """While it is not removed: no new access to what it covers, and what is there ends. `target` names it."""
+
+    id: str
+    kind: LockKind
+    target: str
+    reason: str
+    created_by: str
+    created_at: datetime
+    removed_by: str = ""
+    removed_at: datetime | None = None
+    version: int = 0
+
+    def covers(self, *, principals: Iterable[str], entitlement: str) -> bool:
+        """Whether this lock, if in force, stops `entitlement` for any of `principals`."""
+        if self.removed_at is not None:
+            return False
+        match self.kind:
+            case LockKind.EVERYTHING:
+                return True
+            case LockKind.PRINCIPAL:
+                return self.target in principals
+            case LockKind.RESOURCE:
+                return self.target == entitlement.partition("/")[0]
+            case LockKind.ENTITLEMENT:
+                return self.target == entitlement

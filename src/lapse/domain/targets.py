@@ -1,0 +1,72 @@
+"""Targets: how lapse reaches a resource, and what it found there that it did not grant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Connection of a resource. `dsn_ref` is where the DSN is: `env:NAME`, `file:PATH` or `sealed:BASE64`.
+
+    A sealed DSN is encrypted with the installation's key; a DSN is never stored, logged or shown in the clear.
+    """
+
+    resource: str
+    connector: str
+    dsn_ref: str
+    added_at: datetime
+    added_by: str
+
+
+class DriftKind(StrEnum):
+    """How a target differs from what is wanted."""
+
+    UNKNOWN_ACCESS = "unknown_access"
+    MISSING_ACCESS = "missing_access"
+    STANDING = "standing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Access on a target that no grant explains (or a grant without its access). Never adopted as wanted."""
+
+    id: str
+    resource: str
+    kind: DriftKind
+    account: str
+    role: str
+    first_seen: datetime
+    last_seen: datetime
+    grant_id: str | None = None
+    cleared_at: datetime | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRead:
+    """That a target was read, when, and whether the read was complete: evidence for the review's population."""
+
+    id: str
+    resource: str
+    started_at: datetime
+    finished_at: datetime
+    complete: bool
+    accounts: int
+    memberships: int
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseSighting:
+    """A session of `account` was seen on `resource`; proves use, and nothing about the time between sightings."""
+
+    id: str
+    resource: str
+    account: str
+    grant_id: str | None
+    started_at: datetime
+    seen_at: datetime
+    source: str

@@ -1,0 +1,334 @@
+"""The only interfaces between the pure rooms and the outside. Implementations are chosen in `bootstrap`.
+
+Every implementation, fakes included, passes the contract suite of its port (`tests/contract/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from lapse.domain.access import (
+    Applied,
+    Assignment,
+    Before,
+    Failed,
+    Fence,
+    Observation,
+    Removed,
+    TargetCheck,
+)
+from lapse.domain.actors import Token
+from lapse.domain.catalog import Catalog
+from lapse.domain.grants import Grant, GrantState
+from lapse.domain.locks import Lock
+from lapse.domain.requests import Decision, Request, RequestState
+from lapse.domain.reviews import Item, Review
+from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.ledger.entry import Entry
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The time. `now` never goes backwards within a process, however the wall clock is set."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    async def wait_until(self, at: datetime) -> None:
+        """Return when `now() >= at`; wakes for forward jumps of the wall clock within a second."""
+        ...
+
+
+class Signer(Protocol):
+    """Holds the installation's Ed25519 key."""
+
+    @property
+    def name(self) -> str:
+        """The origin of checkpoints, e.g. `lapse.example.com/ledger`."""
+        ...
+
+    @property
+    def public_key(self) -> bytes:
+        """32 raw bytes."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """64-byte Ed25519 signature (RFC 8032)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    """An activated policy: `version` is the hash of its files, kept for ever so that decisions re-derive."""
+
+    version: str
+    files: Mapping[str, str]
+    activated_at: datetime
+    activated_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A slice of a listing: at most `limit` rows after the row whose id is `after` (None: from the start)."""
+
+    limit: int = 100
+    after: str | None = None
+    newest_first: bool = True
+
+
+class Reader(Protocol):
+    """One consistent view of the store. Missing things raise `NotFound`; listings are ordered by id."""
+
+    async def request(self, request_id: str) -> Request: ...
+    async def requests(
+        self,
+        page: Page,
+        *,
+        states: Iterable[RequestState] = (),
+        requester: str | None = None,
+        entitlement: str | None = None,
+    ) -> Sequence[Request]:
+        """`requester` matches requester or beneficiary."""
+        ...
+
+    async def requests_to_expire(self, now: datetime, limit: int) -> Sequence[Request]:
+        """Pending with `expires_at <= now`, oldest first."""
+        ...
+
+    async def decisions(self, request_id: str) -> Sequence[Decision]: ...
+    async def grant(self, grant_id: str) -> Grant: ...
+    async def grants(
+        self,
+        page: Page,
+        *,
+        states: Iterable[GrantState] = (),
+        beneficiary: str | None = None,
+        entitlement: str | None = None,
+        resource: str | None = None,
+        request_id: str | None = None,
+    ) -> Sequence[Grant]: ...
+    async def grants_of_accounts(self, resource: str, accounts: Iterable[str]) -> Sequence[Grant]:
+        """All grants in a live or ending state for these accounts: for overlap."""
+        ...
+
+    async def grants_due(self, now: datetime, limit: int) -> Sequence[Grant]:
+        """What the enforcer must act on at `now`, earliest first; costs do not grow with what is not due.
+
+        Scheduled with `starts_at <= now`; activating with no or a past `next_attempt_at`; active with
+        `ends_at <= now`; revoking or revoke_failed with no or a past `next_attempt_at`.
+        """
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """The earliest instant at which a grant or a pending request will need the enforcer; None if never."""
+        ...
+
+    async def chain(self, grant_id: str) -> Sequence[Grant]:
+        """The grant and everything it extends, oldest first."""
+        ...
+
+    async def locks(self, *, in_force: bool = True) -> Sequence[Lock]: ...
+    async def lock(self, lock_id: str) -> Lock: ...
+    async def catalog(self) -> Catalog: ...
+    async def active_policy(self) -> PolicyVersion | None: ...
+    async def policy(self, version: str) -> PolicyVersion: ...
+    async def policies(self) -> Sequence[PolicyVersion]: ...
+    async def target(self, resource: str) -> Target: ...
+    async def targets(self) -> Sequence[Target]: ...
+    async def token_by_digest(self, digest: str) -> Token | None: ...
+    async def tokens(self, principal: str | None = None) -> Sequence[Token]: ...
+    async def drifts(self, *, resource: str | None = None, open_only: bool = True) -> Sequence[Drift]: ...
+    async def target_reads(self, resource: str | None = None) -> Sequence[TargetRead]: ...
+    async def sightings(self, resource: str | None = None) -> Sequence[UseSighting]: ...
+    async def review(self, review_id: str) -> Review: ...
+    async def reviews(self) -> Sequence[Review]: ...
+    async def item(self, item_id: str) -> Item: ...
+    async def items(self, review_id: str) -> Sequence[Item]: ...
+    async def idempotent_reply(self, key: str) -> tuple[str, str] | None:
+        """(hash of the first call, its reply as JSON) recorded under `key`."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """A reader that can also write. Everything written here commits together with its ledger entries, or not at all.
+
+    `save_*` is optimistic: the value's `version` is one more than the stored one, else `Conflict`.
+    """
+
+    async def add_request(self, request: Request) -> None: ...
+    async def save_request(self, request: Request) -> None: ...
+    async def add_decision(self, decision: Decision) -> None: ...
+    async def add_grants(self, grants: Sequence[Grant]) -> None: ...
+    async def save_grants(self, grants: Sequence[Grant]) -> None:
+        """All or none; one statement for many rows."""
+        ...
+
+    async def add_lock(self, lock: Lock) -> None: ...
+    async def save_lock(self, lock: Lock) -> None: ...
+    async def replace_catalog(self, catalog: Catalog) -> None: ...
+    async def add_policy(self, policy: PolicyVersion) -> None:
+        """Make `policy` the active one (adding the same version again only re-activates it)."""
+        ...
+
+    async def put_target(self, target: Target) -> None: ...
+    async def add_token(self, token: Token) -> None: ...
+    async def revoke_token(self, token_id: str, at: datetime) -> None: ...
+    async def put_drifts(self, drifts: Sequence[Drift]) -> None:
+        """Insert or replace by id."""
+        ...
+
+    async def add_target_read(self, read: TargetRead) -> None: ...
+    async def put_sightings(self, sightings: Sequence[UseSighting]) -> None: ...
+    async def add_review(self, review: Review) -> None: ...
+    async def save_review(self, review: Review) -> None: ...
+    async def put_items(self, items: Sequence[Item]) -> None: ...
+    async def save_item(self, item: Item) -> None: ...
+    async def record_reply(self, key: str, call_hash: str, reply: str, at: datetime) -> None: ...
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Record ledger entries; they are sequenced into the tree afterwards, in batches."""
+        ...
+
+
+class Store(Protocol):
+    """State and ledger in one database."""
+
+    async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
+        """Run `work` on one consistent view."""
+        ...
+
+    async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `work` in a transaction and commit; on any error nothing of it remains.
+
+        On `Conflict` it is run again a few times, so `work` must have no effects but on the transaction. Writers
+        that arrive together may share one durable commit; each still succeeds or fails alone.
+        """
+        ...
+
+    @property
+    def ledger(self) -> LedgerStore:
+        """The ledger's tables."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An entry that has no place in the tree yet: storage id and canonical bytes."""
+
+    id: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sequenced:
+    """An entry with its place in the tree."""
+
+    seq: int
+    id: int
+    leaf_hash: bytes
+
+
+class LedgerStore(Protocol):
+    """What the sequencer and the verifier need."""
+
+    async def pending(self, limit: int) -> Sequence[Pending]: ...
+    async def commit_batch(
+        self,
+        expected_size: int,
+        placed: Sequence[Sequenced],
+        tiles: Mapping[tuple[int, int], bytes],
+        checkpoint: bytes,
+    ) -> None:
+        """Store places, changed hash tiles and the signed checkpoint in one transaction.
+
+        Raises:
+            Conflict: the tree no longer has `expected_size` entries (another sequencer was faster).
+        """
+        ...
+
+    async def size(self) -> int: ...
+    async def entries(self, start: int, end: int) -> Sequence[tuple[int, bytes]]:
+        """(seq, canonical bytes) for start <= seq < end, in order; gaps show as missing rows."""
+        ...
+
+    async def find(
+        self, *, subject: str | None = None, type_prefix: str | None = None, page: Page
+    ) -> Sequence[tuple[int, bytes]]:
+        """Sequenced entries about `subject`, newest first."""
+        ...
+
+    async def tile(self, level: int, index: int) -> bytes | None: ...
+    async def checkpoint(self, size: int | None = None) -> bytes | None:
+        """The signed note for `size` entries, or the newest."""
+        ...
+
+    def sequencer_lease(self) -> AbstractAsyncContextManager[bool]:
+        """Hold the right to be the one sequencer; yields False if another process holds it."""
+        ...
+
+
+class Connector(Protocol):
+    """One kind of target. Every call is idempotent, bounded in time, and confirms by reading back.
+
+    A target that cannot be reached, or answers nonsense, gives `Failed` outcomes (bulk calls) or `Unavailable`.
+    """
+
+    @property
+    def fences(self) -> frozenset[Fence]: ...
+
+    def account_for(self, native: Mapping[str, str], login: str | None, grant_id: str) -> str:
+        """The account a new grant will use: the beneficiary's `login`, or a name for an ephemeral one.
+
+        Raises:
+            Refused: the entitlement needs an existing login and the beneficiary has none linked.
+        """
+        ...
+
+    async def check(self, natives: Sequence[Mapping[str, str]]) -> TargetCheck: ...
+    async def look(self, assignments: Sequence[Assignment]) -> Sequence[Before]:
+        """What is there before anything is applied. Raises `Unavailable`."""
+        ...
+
+    async def apply(self, assignments: Sequence[Assignment]) -> Sequence[Applied | Failed]: ...
+    async def remove(self, assignments: Sequence[Assignment]) -> Sequence[Removed | Failed]:
+        """Rights removed, credentials dead, sessions cut, read back; one outcome for each, in order."""
+        ...
+
+    async def issue_credential(self, assignment: Assignment) -> Mapping[str, str]:
+        """A fresh secret for an ephemeral account (`user`, `password`, `host`, `port`, `dbname`); kills the previous."""
+        ...
+
+    async def observe(self) -> Observation:
+        """The true effective state of the whole target. Raises `Unavailable`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Directory(Protocol):
+    """Where people, groups and who has left come from (a file now; OIDC and SCIM later)."""
+
+    async def fetch(self) -> Catalog: ...
+
+
+class Notifier(Protocol):
+    """Tells people. Never raises: a notice that cannot be sent is logged and retried by the outbox."""
+
+    async def notify(self, event: str, subject: str, text: str, recipients: Sequence[str]) -> None: ...
+
+
+class Engine(Protocol):
+    """Where review SQL runs. Tables are Parquet files registered under their evidence name."""
+
+    name: str
+
+    def register(self, table: str, parquet: str) -> None: ...
+    def query(self, sql: str, parameters: Mapping[str, Any] = ...) -> list[dict[str, Any]]: ...
+    def close(self) -> None: ...
