@@ -1,0 +1,1 @@
+"""The security review: scope, collect, audit, validate, workflows, adjust, seal. Each stage takes and returns a value."""
