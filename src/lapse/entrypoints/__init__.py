@@ -1,0 +1,1 @@
+"""Entry points translate and present; they have no rules."""

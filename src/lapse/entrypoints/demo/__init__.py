@@ -1,0 +1,1 @@
+"""The demonstration: the whole way once, on a private PostgreSQL."""
