@@ -120,13 +120,12 @@ class Reader(Protocol):
     async def grants_due(self, now: datetime, limit: int) -> Sequence[Grant]:
         """What the enforcer must act on at `now`, earliest first; costs do not grow with what is not due.
 
-        Scheduled with `starts_at <= now`; activating with no or a past `next_attempt_at`; active with
-        `ends_at <= now`; revoking or revoke_failed with no or a past `next_attempt_at`.
+        Due is what has `Grant.due_at <= now`.
         """
         ...
 
     async def next_due(self) -> datetime | None:
-        """The earliest instant at which a grant or a pending request will need the enforcer; None if never."""
+        """The earliest instant at which a grant or pending request will need the enforcer; None if never."""
         ...
 
     async def chain(self, grant_id: str) -> Sequence[Grant]:
@@ -156,7 +155,7 @@ class Reader(Protocol):
 
 
 class Transaction(Reader, Protocol):
-    """A reader that can also write. Everything written here commits together with its ledger entries, or not at all.
+    """A reader that can also write: values and their ledger entries commit together, or not at all.
 
     `save_*` is optimistic: the value's `version` is one more than the stored one, else `Conflict`.
     """
@@ -205,8 +204,8 @@ class Store(Protocol):
     async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in a transaction and commit; on any error nothing of it remains.
 
-        On `Conflict` it is run again a few times, so `work` must have no effects but on the transaction. Writers
-        that arrive together may share one durable commit; each still succeeds or fails alone.
+        On `Conflict` it is run again a few times, so `work` must have no effects but on the transaction.
+        Writers that arrive together may share one durable commit; each still succeeds or fails alone.
         """
         ...
 
@@ -277,7 +276,7 @@ class LedgerStore(Protocol):
 class Connector(Protocol):
     """One kind of target. Every call is idempotent, bounded in time, and confirms by reading back.
 
-    A target that cannot be reached, or answers nonsense, gives `Failed` outcomes (bulk calls) or `Unavailable`.
+    A target that is not reached, or answers nonsense, gives `Failed` outcomes (bulk calls) or `Unavailable`.
     """
 
     @property
@@ -302,7 +301,10 @@ class Connector(Protocol):
         ...
 
     async def issue_credential(self, assignment: Assignment) -> Mapping[str, str]:
-        """A fresh secret for an ephemeral account (`user`, `password`, `host`, `port`, `dbname`); kills the previous."""
+        """A fresh secret for an ephemeral account: `user`, `password`, `host`, `port`, `dbname`.
+
+        It kills the previous one.
+        """
         ...
 
     async def observe(self) -> Observation:

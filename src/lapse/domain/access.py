@@ -106,7 +106,7 @@ class ObservedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedMembership:
-    """`member` holds `role`. `via` is empty for a direct membership, else the roles in between, outermost first.
+    """`member` holds `role`, directly or through the roles in `via`, outermost first.
 
     `inherits`: the role's rights apply at once; `may_set`: the member can switch to the role.
     """
@@ -122,7 +122,7 @@ class ObservedMembership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedPrivilege:
-    """`grantee` (or `PUBLIC`) may do `privileges` on one object, directly. `on_future` marks default privileges."""
+    """`grantee` (or `PUBLIC`) may do `privileges` on one object; `on_future` marks default privileges."""
 
     grantee: str
     object_kind: str

@@ -1,4 +1,4 @@
-"""Who is acting, and what their role inside lapse lets them do. Asked by every use case, before anything else."""
+"""Who is acting, and what that lets them do inside lapse. Asked by every use case, before anything else."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Who may decide on a request, and whether the votes suffice. Two humans are two humans.
 
-Votes count distinct persons after aliases are followed; never the requester, the beneficiary or a human behind
-either (an agent's sponsor, a service's owner), whatever their rights. One person counts once per request, in
-the first stage that is open and that names them. Called by `control` at each decision, and by the review when
-it re-derives old ones.
+Votes count distinct persons after aliases are followed; never the requester, the beneficiary or a human
+behind either (an agent's sponsor, a service's owner), whatever their rights. Stages are met in order: a vote
+counts only in the first stage that is still open, and one person counts once per request. Called by `control`
+at each decision, and by the review when it re-derives old ones.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Catalog:
         return principal.name
 
     def humans_behind(self, name: str) -> frozenset[str]:
-        """Every person who stands behind `name`: itself after aliases, and sponsor or owner of agents and services."""
+        """Every person behind `name`: itself after aliases, and sponsor or owner of agents and services."""
         found: set[str] = set()
         queue, seen = [name], set[str]()
         while queue:
@@ -146,7 +146,7 @@ class CatalogChange:
 
 
 def plan_catalog(current: Catalog, wanted: Catalog) -> tuple[CatalogChange, ...]:
-    """What must change to get from `current` to `wanted`, ordered by kind and name. Equal catalogs give ()."""
+    """What changes from `current` to `wanted`, ordered by kind and name. Equal catalogs give ()."""
     changes: list[CatalogChange] = []
     for kind, before, after in (
         ("principal", current.principals, wanted.principals),

@@ -1,7 +1,7 @@
 """Domain values as plain JSON data and back: one spelling for the store, the ledger, the API and evidence.
 
-Times are RFC 3339 text, durations ISO 8601, enums their value, sets sorted lists. `from_data(T, to_data(x)) == x`
-for every frozen dataclass of the domain.
+Times are RFC 3339 text, durations ISO 8601, enums their value, sets sorted lists.
+`from_data(T, to_data(x)) == x` for every frozen dataclass of the domain.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lapse.domain.durations import iso_duration
 from lapse.domain.errors import Corrupt
 from lapse.domain.times import format_time
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 T = TypeVar("T")
 
 

@@ -1,7 +1,8 @@
 """Grants: time-bound rights, from schedule to proof of end.
 
 `GRANT_LIFE` is the whole life of a grant. `ends_at` is fixed once, when activation starts (before the target
-could possibly give access), and nothing moves it afterwards. `ended_at` is when the target was seen to refuse.
+could possibly give access), and nothing moves it afterwards. `ended_at` is when the target was seen to
+refuse.
 """
 
 from __future__ import annotations
@@ -114,9 +115,33 @@ class Grant:
         """The role part of the entitlement."""
         return self.entitlement.partition("/")[2]
 
+    @property
+    def due_at(self) -> datetime | None:
+        """When the enforcer must next act on this grant; None once it is over.
+
+        What is due at once gives `created_at`.
+        """
+        match self.state:
+            case GrantState.SCHEDULED:
+                return self.next_attempt_at or self.starts_at
+            case GrantState.ACTIVE:
+                return self.ends_at
+            case GrantState.ACTIVATING | GrantState.REVOKING | GrantState.REVOKE_FAILED:
+                return self.next_attempt_at or self.created_at
+            case GrantState.ENDED | GrantState.ACTIVATION_FAILED:
+                return None
+
     def begun(self, *, account: str, held_before: bool, ends_at: datetime) -> Grant:
         """Activation starts: the deadline is fixed and what was there before is on record."""
-        return self._after(GrantEvent.BEGIN, account=account, held_before=held_before, ends_at=ends_at)
+        return self._after(
+            GrantEvent.BEGIN,
+            account=account,
+            held_before=held_before,
+            ends_at=ends_at,
+            attempts=0,
+            next_attempt_at=None,
+            last_error="",
+        )
 
     def confirmed(self, *, at: datetime) -> Grant:
         """The target was read back and has the access."""
@@ -147,7 +172,7 @@ class Grant:
         )
 
     def postponed(self, *, error: str, next_attempt_at: datetime) -> Grant:
-        """Activation did not work yet and is tried again at `next_attempt_at`; the deadline stays where it is."""
+        """Activation did not work yet; tried again at `next_attempt_at`. The deadline stays where it is."""
         return replace(
             self,
             attempts=self.attempts + 1,
@@ -162,7 +187,7 @@ class Grant:
 
 
 def holders_besides(grant: Grant, others: Iterable[Grant]) -> tuple[Grant, ...]:
-    """The live grants among `others` that give the same account the same entitlement: the overlap with `grant`."""
+    """The overlap with `grant`: the live grants among `others` of the same entitlement to the same account."""
     return tuple(
         other
         for other in others

@@ -21,7 +21,7 @@ def check_name(text: str, *, what: str = "name") -> str:
     if not _NAME.fullmatch(text):
         raise InvalidInput(
             f"`{shown(text)}` is not a {what}",
-            hint="use lowercase letters, digits and . _ @ + - (first and last a letter or digit, 128 at most)",
+            hint="use lowercase letters, digits and . _ @ + - (a letter or digit first and last, 128 at most)",
         )
     return text
 
@@ -57,7 +57,7 @@ def split_entitlement(text: str) -> tuple[str, str]:
 
 
 def is_printable(text: str) -> bool:
-    """No control, surrogate, unassigned or bidirectional-override characters: what is shown is what is there."""
+    """No control, surrogate, unassigned or direction-override characters: what is shown is what is there."""
     return not any(unicodedata.category(c) in {"Cc", "Cs", "Cn", "Cf", "Zl", "Zp"} for c in text)
 
 

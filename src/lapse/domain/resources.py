@@ -18,7 +18,8 @@ class OnDrift(StrEnum):
 class Entitlement:
     """A role on a resource. `native` says what it is on the target, in the connector's own terms.
 
-    For `postgresql`: `{"role": "app_reader", "mode": "membership" | "ephemeral", "reassign_to": "app_owner"}`.
+    For `postgresql`: `{"role": "app_reader", "mode": "membership", "reassign_to": "app_owner"}`; the
+    other mode is `ephemeral`.
     """
 
     resource: str

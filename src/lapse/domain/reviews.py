@@ -74,7 +74,7 @@ class Usage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One row that one detector found. `fingerprint` is stable over reviews; `evidence` are the proving rows."""
+    """One row that one detector found. `fingerprint` is stable over reviews; `evidence` proves it."""
 
     fingerprint: str
     detector: str

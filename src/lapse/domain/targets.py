@@ -11,7 +11,7 @@ from enum import StrEnum
 class Target:
     """Connection of a resource. `dsn_ref` is where the DSN is: `env:NAME`, `file:PATH` or `sealed:BASE64`.
 
-    A sealed DSN is encrypted with the installation's key; a DSN is never stored, logged or shown in the clear.
+    A sealed DSN is encrypted with the installation's key; none is ever stored, logged or shown in the clear.
     """
 
     resource: str
@@ -47,7 +47,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRead:
-    """That a target was read, when, and whether the read was complete: evidence for the review's population."""
+    """That a target was read, when, and how completely: evidence for the review's population."""
 
     id: str
     resource: str
@@ -61,7 +61,7 @@ class TargetRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseSighting:
-    """A session of `account` was seen on `resource`; proves use, and nothing about the time between sightings."""
+    """A session of `account` was seen on `resource`: proves use, and nothing about the time in between."""
 
     id: str
     resource: str
