@@ -187,7 +187,7 @@ class Grant:
 
 
 def holders_besides(grant: Grant, others: Iterable[Grant]) -> tuple[Grant, ...]:
-    """The overlap with `grant`: the live grants among `others` of the same entitlement to the same account."""
+    """The overlap with `grant`: live grants among `others` of the same entitlement to the same account."""
     return tuple(
         other
         for other in others

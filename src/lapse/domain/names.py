@@ -21,7 +21,7 @@ def check_name(text: str, *, what: str = "name") -> str:
     if not _NAME.fullmatch(text):
         raise InvalidInput(
             f"`{shown(text)}` is not a {what}",
-            hint="use lowercase letters, digits and . _ @ + - (a letter or digit first and last, 128 at most)",
+            hint="use lowercase letters, digits and . _ @ + - (a letter or digit at both ends, 128 at most)",
         )
     return text
 
