@@ -157,9 +157,7 @@ def plan_catalog(current: Catalog, wanted: Catalog) -> tuple[CatalogChange, ...]
     return tuple(changes)
 
 
-def _plan_kind(
-    kind: str, before: Mapping[str, object], after: Mapping[str, object]
-) -> Iterator[CatalogChange]:
+def _plan_kind(kind: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[CatalogChange]:
     for name in sorted(before.keys() | after.keys()):
         if name not in before:
             yield CatalogChange(change=Change.ADD, kind=kind, name=name)
@@ -173,7 +171,5 @@ def _plan_kind(
 def _lookup(things: Mapping[str, T], name: str, what: str) -> T:
     found = things.get(name)
     if found is None:
-        raise NotFound(
-            f"there is no {what} `{shown(name)}`", hint=f"`lapse {what} list` shows those that are known"
-        )
+        raise NotFound(f"there is no {what} `{shown(name)}`", hint=f"`lapse {what} list` shows those that are known")
     return found

@@ -145,9 +145,7 @@ class Grant:
 
     def confirmed(self, *, at: datetime) -> Grant:
         """The target was read back and has the access."""
-        return self._after(
-            GrantEvent.CONFIRM, activated_at=at, attempts=0, next_attempt_at=None, last_error=""
-        )
+        return self._after(GrantEvent.CONFIRM, activated_at=at, attempts=0, next_attempt_at=None, last_error="")
 
     def failed(self, *, at: datetime, error: str) -> Grant:
         """Activation is given up; the target was seen without the access."""

@@ -33,9 +33,7 @@ class Lifecycle(Generic[S, E]):
         """
         after = self.table.get((state, event))
         if after is None:
-            raise Refused(
-                f"a {self.what} that is {_words(state)} cannot be {_PAST.get(event, _words(event))}"
-            )
+            raise Refused(f"a {self.what} that is {_words(state)} cannot be {_PAST.get(event, _words(event))}")
         return after
 
     def allows(self, state: S, event: E) -> bool:

@@ -40,9 +40,7 @@ def check_text(text: str, *, what: str, longest: int = LONGEST_TEXT) -> str:
     """Return the stripped `text` if it is a person's prose: no control characters but newline and tab."""
     clean = text.strip()
     if len(clean) > longest:
-        raise InvalidInput(
-            f"the {what} has {len(clean)} characters, {longest} at most", hint=f"shorten the {what}"
-        )
+        raise InvalidInput(f"the {what} has {len(clean)} characters, {longest} at most", hint=f"shorten the {what}")
     if not is_printable(clean.replace("\n", " ").replace("\t", " ")):
         raise InvalidInput(f"the {what} contains a control character", hint="remove it and try again")
     return clean

@@ -1,0 +1,62 @@
+"""Checks that several use cases share: who acts, and what a lock forbids. Each raises, none returns a yes by default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lapse.domain.actors import Actor, Scope
+from lapse.domain.catalog import Catalog
+from lapse.domain.errors import Refused
+from lapse.domain.grants import Grant
+from lapse.domain.locks import Lock
+from lapse.domain.names import shown
+from lapse.domain.principals import Principal
+
+
+def acting_principal(actor: Actor, catalog: Catalog) -> Principal:
+    """The actor as a known and active principal."""
+    principal = catalog.principals.get(actor.name)
+    if principal is None:
+        raise Refused(
+            f"`{shown(actor.name)}` is not in the catalog", hint="add the principal and `lapse catalog apply`"
+        )
+    if not principal.active:
+        raise Refused(f"`{principal.name}` is not active")
+    return principal
+
+
+def refuse_locked(locks: Iterable[Lock], catalog: Catalog, names: Iterable[str], entitlement: str) -> None:
+    """Raise `Refused` if a lock in force covers the entitlement, or any of the names or a human behind one."""
+    lock = covering_lock(locks, catalog, names, entitlement)
+    if lock is not None:
+        what = "everything" if not lock.target else f"`{lock.target}`"
+        raise Refused(f"{what} is locked: {lock.reason}", hint=f"lock {lock.id} must be removed first")
+
+
+def covering_lock(locks: Iterable[Lock], catalog: Catalog, names: Iterable[str], entitlement: str) -> Lock | None:
+    """The first lock in force that stops `entitlement` for any of `names`, their aliases' roots or sponsors."""
+    known = set(names)
+    for name in tuple(known):
+        known |= catalog.humans_behind(name)
+    return next((lock for lock in locks if lock.covers(principals=known, entitlement=entitlement)), None)
+
+
+def require_party_to(grant: Grant, actor: Actor, catalog: Catalog) -> None:
+    """The actor is the beneficiary, a human behind it, or an administrator."""
+    if Scope.ADMIN in actor.scopes or actor.name == grant.beneficiary:
+        return
+    person = catalog.person_of(actor.name)
+    if person is None or person not in catalog.humans_behind(grant.beneficiary):
+        raise Refused(f"grant {grant.id} is not yours", hint="its beneficiary or an administrator can do this")
+
+
+def require_control_of(resource: str, actor: Actor, catalog: Catalog) -> None:
+    """The actor owns the resource, or is an administrator."""
+    if Scope.ADMIN in actor.scopes:
+        return
+    owners = catalog.persons_in(catalog.resource(resource).owner)
+    if catalog.person_of(actor.name) not in owners:
+        raise Refused(
+            f"`{shown(actor.name)}` neither owns `{resource}` nor administers lapse",
+            hint="ask an owner or an administrator",
+        )

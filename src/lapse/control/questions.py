@@ -1,0 +1,162 @@
+"""A request as a question to the policy: what is wanted, checked, in the context it is asked in.
+
+Called by `requests` when something is asked and by `decisions` when an old request meets a newer policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lapse.control.context import Control
+from lapse.control.guards import acting_principal, require_party_to
+from lapse.domain.actors import Actor
+from lapse.domain.catalog import Catalog
+from lapse.domain.durations import check_duration
+from lapse.domain.errors import InvalidInput, Refused
+from lapse.domain.grants import LIVE, Grant
+from lapse.domain.names import check_text, shown
+from lapse.domain.requests import Request, Ticket
+from lapse.domain.times import format_time
+from lapse.policy import Ask, Evaluation, ask_for, evaluate
+from lapse.ports import Reader
+
+FURTHEST_START = timedelta(days=90)
+"""A start further away than this is refused: what a person needs in a year is not known today."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRequest:
+    """What a requester fills in. An empty beneficiary is the requester."""
+
+    entitlement: str
+    duration: timedelta
+    justification: str = ""
+    beneficiary: str = ""
+    ticket: Ticket | None = None
+    starts_at: datetime | None = None
+    extends: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A checked request in its context: the value that the policy evaluates, and its answer."""
+
+    wanted: NewRequest
+    ask: Ask
+    evaluation: Evaluation
+
+
+async def question(control: Control, reader: Reader, actor: Actor, wanted: NewRequest) -> Question:
+    """Check `wanted` and let the policy in force evaluate it."""
+    now = control.now()
+    catalog = await reader.catalog()
+    requester = acting_principal(actor, catalog)
+    entitlement = catalog.entitlement(wanted.entitlement)
+    wanted = _checked(wanted, requester.name, now)
+    _may_ask_for(requester.name, wanted.beneficiary, catalog)
+    extended = await _extended(reader, actor, wanted, catalog)
+    connector = await control.connector_for(reader, entitlement.resource)
+    login = catalog.principal(wanted.beneficiary).account_on(entitlement.resource)
+    connector.account_for(entitlement.native, login, "preview")
+    ask = ask_for(
+        catalog,
+        requester=requester.name,
+        beneficiary=wanted.beneficiary,
+        entitlement=entitlement.name,
+        duration=wanted.duration,
+        total_duration=await _total(reader, extended, wanted.duration),
+        is_extension=extended is not None,
+        justification=wanted.justification,
+        ticket=wanted.ticket,
+        starts_at=wanted.starts_at or now,
+        at=now,
+    )
+    return Question(wanted=wanted, ask=ask, evaluation=evaluate(await control.policy(reader), ask))
+
+
+async def ask_again(reader: Reader, request: Request) -> Ask:
+    """The question of an existing request, asked about the people and resources as they are now."""
+    extended = await reader.grant(request.extends) if request.extends else None
+    return ask_for(
+        await reader.catalog(),
+        requester=request.requester,
+        beneficiary=request.beneficiary,
+        entitlement=request.entitlement,
+        duration=request.requested_duration,
+        total_duration=await _total(reader, extended, request.requested_duration),
+        is_extension=extended is not None,
+        justification=request.justification,
+        ticket=request.ticket,
+        starts_at=request.starts_at or request.created_at,
+        at=request.created_at,
+    )
+
+
+def _checked(wanted: NewRequest, requester: str, now: datetime) -> NewRequest:
+    if wanted.starts_at is not None and wanted.starts_at < now - timedelta(minutes=1):
+        raise InvalidInput(
+            f"the start {format_time(wanted.starts_at)} is in the past",
+            hint="leave it out to start at approval",
+        )
+    if wanted.starts_at is not None and wanted.starts_at > now + FURTHEST_START:
+        raise InvalidInput(
+            f"the start {format_time(wanted.starts_at)} is more than {FURTHEST_START.days} days away",
+            hint="ask again nearer to the time",
+        )
+    return replace(
+        wanted,
+        duration=check_duration(wanted.duration),
+        justification=check_text(wanted.justification, what="justification"),
+        beneficiary=wanted.beneficiary or requester,
+        ticket=_checked_ticket(wanted.ticket),
+    )
+
+
+def _checked_ticket(ticket: Ticket | None) -> Ticket | None:
+    if ticket is None:
+        return None
+    return Ticket(
+        system=check_text(ticket.system, what="ticket system", longest=64),
+        number=check_text(ticket.number, what="ticket number", longest=64),
+    )
+
+
+def _may_ask_for(requester: str, beneficiary: str, catalog: Catalog) -> None:
+    """For oneself, or for an agent or service one answers for."""
+    target = catalog.principal(beneficiary)
+    if not target.active:
+        raise Refused(f"`{target.name}` is not active")
+    person = catalog.person_of(requester)
+    if requester != beneficiary and (person is None or person not in catalog.humans_behind(beneficiary)):
+        raise Refused(
+            f"`{shown(requester)}` may not ask for `{target.name}`",
+            hint="people ask for themselves and their agents",
+        )
+
+
+async def _extended(reader: Reader, actor: Actor, wanted: NewRequest, catalog: Catalog) -> Grant | None:
+    if wanted.extends is None:
+        return None
+    grant = await reader.grant(wanted.extends)
+    require_party_to(grant, actor, catalog)
+    if grant.state not in LIVE or grant.ends_at is None:
+        raise Refused(f"grant {grant.id} is {grant.state.replace('_', ' ')}, so it has no time to extend")
+    if (grant.entitlement, grant.beneficiary) != (wanted.entitlement, wanted.beneficiary):
+        raise InvalidInput(f"grant {grant.id} is for another entitlement or beneficiary")
+    if wanted.starts_at is not None:
+        raise InvalidInput("an extension has no start of its own", hint="it continues the grant without a gap")
+    followers = await reader.grants_of_accounts(grant.resource, [grant.account])
+    if any(other.extends == grant.id for other in followers):
+        raise Refused(f"grant {grant.id} is extended already", hint="extend the grant that continues it")
+    return grant
+
+
+async def _total(reader: Reader, extended: Grant | None, duration: timedelta) -> timedelta:
+    """Contiguous time from the first grant of the chain to the end that is asked for."""
+    if extended is None or extended.ends_at is None:
+        return duration
+    chain = await reader.chain(extended.id)
+    first = chain[0]
+    began = (first.ends_at or extended.ends_at) - first.duration
+    return extended.ends_at - began + duration
