@@ -117,15 +117,15 @@ class Reader(Protocol):
         """All grants in a live or ending state for these accounts: for overlap."""
         ...
 
-    async def grants_due(self, now: datetime, limit: int) -> Sequence[Grant]:
+    async def grants_due(self, now: datetime, limit: int, *, besides: Iterable[str] = ()) -> Sequence[Grant]:
         """What the enforcer must act on at `now`, earliest first; costs do not grow with what is not due.
 
-        Due is what has `Grant.due_at <= now`.
+        Due is what has `Grant.due_at <= now`. Resources named in `besides` are left out (somebody works on them).
         """
         ...
 
-    async def next_due(self) -> datetime | None:
-        """The earliest instant at which a grant or pending request will need the enforcer; None if never."""
+    async def next_due(self, after: datetime | None = None) -> datetime | None:
+        """The earliest instant (later than `after`, if given) at which a grant becomes due; None if never."""
         ...
 
     async def chain(self, grant_id: str) -> Sequence[Grant]:

@@ -1,4 +1,4 @@
-"""Checks that several use cases share: who acts, and what a lock forbids. Each raises, none returns a yes by default."""
+"""Checks that several use cases share: who acts, and what a lock forbids. Each raises; silence is never a yes."""
 
 from __future__ import annotations
 

@@ -147,8 +147,8 @@ def _refuse_unreachable_quorum(request: Request, catalog: Catalog) -> None:
         able = len(eligible_persons(stage, request, catalog))
         if able < stage.quorum:
             raise Refused(
-                f"nobody could approve this: stage `{stage.name}` needs {stage.quorum} of {', '.join(stage.approvers)}, "
-                f"and {able} of them may decide on this request",
+                f"nobody could approve this: stage `{stage.name}` needs {stage.quorum} of "
+                f"{', '.join(stage.approvers)}, and {able} of them may decide on this request",
                 hint="an administrator must add approvers to the set or change the policy",
             )
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from lapse.control.context import Control
 from lapse.domain.actors import Actor, Scope, Token
+from lapse.domain.data import to_data
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.names import check_name, check_text
 from lapse.ledger.entry import Entry
@@ -93,5 +94,5 @@ def _entry(kind: str, token: Token, actor: Actor, control: Control) -> Entry:
         at=control.now(),
         actor=actor.name,
         subject=token.id,
-        after={"principal": token.principal, "scopes": sorted(token.scopes)},
+        after={"principal": token.principal, "scopes": to_data(token.scopes)},
     )

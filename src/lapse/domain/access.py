@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
+
+from lapse.domain.times import Instant
 
 
 class Fence(StrEnum):
@@ -27,7 +28,7 @@ class Assignment:
     grant_id: str
     account: str
     native: Mapping[str, str]
-    ends_at: datetime
+    ends_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Applied:
     """The target was read back and has the access, at `confirmed_at`."""
 
     grant_id: str
-    confirmed_at: datetime
+    confirmed_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Removed:
     """The target was seen to refuse, at `refused_at`. `proof` says how (catalog, refused login)."""
 
     grant_id: str
-    refused_at: datetime
+    refused_at: Instant
     proof: tuple[str, ...]
     sessions_cut: int = 0
 
@@ -99,8 +100,8 @@ class ObservedAccount:
     name: str
     can_login: bool
     powers: tuple[str, ...] = ()
-    valid_until: datetime | None = None
-    last_activity: datetime | None = None
+    valid_until: Instant | None = None
+    last_activity: Instant | None = None
     sessions: int = 0
 
 
@@ -139,17 +140,19 @@ class ObservedPrivilege:
 class Observation:
     """One read of a target. `gaps` lists what could not be read; with gaps it is not the full population.
 
-    `evidence` says, per kind of row, where it was read from (catalog, view) and what it proves.
+    `evidence` says, per kind of row, where it was read from (catalog, view) and what it proves. `own_account` is the
+    account that lapse itself used for the read.
     """
 
     resource: str
-    observed_at: datetime
+    observed_at: Instant
     server: str
     accounts: tuple[ObservedAccount, ...] = ()
     memberships: tuple[ObservedMembership, ...] = ()
     privileges: tuple[ObservedPrivilege, ...] = ()
     gaps: tuple[str, ...] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
+    own_account: str = ""
 
     @property
     def complete(self) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lapse.domain.lifecycle import Lifecycle
+from lapse.domain.times import Instant
 
 
 class GrantState(StrEnum):
@@ -88,20 +89,20 @@ class Grant:
     request_id: str
     beneficiary: str
     entitlement: str
-    starts_at: datetime
+    starts_at: Instant
     duration: timedelta
     policy_version: str
-    created_at: datetime
+    created_at: Instant
     state: GrantState = GrantState.SCHEDULED
     account: str = ""
     held_before: bool | None = None
-    activated_at: datetime | None = None
-    ends_at: datetime | None = None
-    ended_at: datetime | None = None
+    activated_at: Instant | None = None
+    ends_at: Instant | None = None
+    ended_at: Instant | None = None
     end_reason: EndReason | None = None
     extends: str | None = None
     attempts: int = 0
-    next_attempt_at: datetime | None = None
+    next_attempt_at: Instant | None = None
     last_error: str = ""
     version: int = 0
 
@@ -155,9 +156,9 @@ class Grant:
         """Ended before anything reached the target."""
         return self._after(GrantEvent.CANCEL, end_reason=reason, ended_at=at)
 
-    def ending(self, reason: EndReason) -> Grant:
-        """The access must go now."""
-        return self._after(GrantEvent.END, end_reason=reason, attempts=0, next_attempt_at=None, last_error="")
+    def ending(self, reason: EndReason, *, in_hand_until: datetime | None = None) -> Grant:
+        """The access must go now; `in_hand_until` is set by an enforcer that is removing it already."""
+        return self._after(GrantEvent.END, end_reason=reason, attempts=0, next_attempt_at=in_hand_until, last_error="")
 
     def ended(self, *, at: datetime) -> Grant:
         """The target was seen to refuse, at `at`."""

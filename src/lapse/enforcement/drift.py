@@ -1,0 +1,99 @@
+"""What a target has that no grant explains, and what grants should have and have not. Pure.
+
+Nothing observed is ever adopted as wanted. Access that was there when the target was first read is `standing`;
+access that appeared later is `unknown_access`; a grant whose access is gone is `missing_access`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from lapse.domain.access import Observation
+from lapse.domain.grants import ENDING, LIVE, Grant, GrantState
+from lapse.domain.resources import Entitlement
+from lapse.domain.targets import Drift, DriftKind
+
+Held = tuple[str, str]
+"""An account and a role, both in the target's own names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftPlan:
+    """What one read of a target says: `found` is all drift that is there now, `cleared` what is no longer."""
+
+    found: tuple[Drift, ...]
+    cleared: tuple[Drift, ...]
+    missing: tuple[Grant, ...]
+
+    @property
+    def new(self) -> tuple[Drift, ...]:
+        """Drift that this read saw for the first time."""
+        return tuple(d for d in self.found if d.first_seen == d.last_seen)
+
+
+def plan_drift(
+    observation: Observation,
+    entitlements: Sequence[Entitlement],
+    grants: Iterable[Grant],
+    known: Iterable[Drift],
+    *,
+    first_read: bool,
+) -> DriftPlan:
+    """Compare one observation of a resource with its unfinished grants and the drift known so far.
+
+    `grants` are those that are live or ending. An incomplete observation clears nothing and misses nothing.
+    """
+    roles = {e.name: e.native.get("role", "") for e in entitlements}
+    unfinished = [grant for grant in grants if grant.state in LIVE | ENDING]
+    ours = {(g.account, roles.get(g.entitlement, "")): g for g in unfinished}
+    held = _held(observation, frozenset(roles.values()))
+    before = {(d.account, d.role): d for d in known if d.cleared_at is None}
+    at = observation.observed_at
+    found = [
+        _drift(observation, pair, before.get(pair), _kind(ours.get(pair), first_read=first_read))
+        for pair in sorted(held)
+        if pair not in ours or ours[pair].held_before
+    ]
+    seen = {(d.account, d.role) for d in found}
+    gone = [replace(d, cleared_at=at) for pair, d in before.items() if pair not in seen]
+    return DriftPlan(
+        found=tuple(found),
+        cleared=tuple(gone) if observation.complete else (),
+        missing=tuple(_missing(ours, held)) if observation.complete else (),
+    )
+
+
+def _held(observation: Observation, roles: frozenset[str]) -> set[Held]:
+    """Direct memberships in governed roles, but for those that lapse's own account needs to manage them."""
+    return {
+        (m.member, m.role)
+        for m in observation.memberships
+        if m.role in roles and not m.via and m.member != observation.own_account
+    }
+
+
+def _missing(ours: Mapping[Held, Grant], held: set[Held]) -> Iterable[Grant]:
+    return (grant for pair, grant in ours.items() if grant.state is GrantState.ACTIVE and pair not in held)
+
+
+def _kind(explained_by: Grant | None, *, first_read: bool) -> DriftKind:
+    return DriftKind.STANDING if first_read or explained_by is not None else DriftKind.UNKNOWN_ACCESS
+
+
+def _drift(observation: Observation, pair: Held, known: Drift | None, kind: DriftKind) -> Drift:
+    at: datetime = observation.observed_at
+    if known is not None:
+        return replace(known, last_seen=at)
+    account, role = pair
+    return Drift(
+        id=f"{observation.resource}:{account}:{role}:{int(at.timestamp() * 1e6)}",
+        resource=observation.resource,
+        kind=kind,
+        account=account,
+        role=role,
+        first_seen=at,
+        last_seen=at,
+        detail=observation.evidence.get("memberships", ""),
+    )

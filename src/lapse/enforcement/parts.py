@@ -1,0 +1,83 @@
+"""What the enforcer's steps are given, and how each changes grants: state and ledger entry in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from lapse.domain.access import Assignment
+from lapse.domain.catalog import Catalog
+from lapse.domain.data import Json
+from lapse.domain.grants import Grant
+from lapse.ledger.entry import Entry, changed
+from lapse.ports import Clock, Connector, Store, Transaction
+
+ACTOR = "system:enforcer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Store, clock and connectors. `on_step` is told each step by name; tests stop the process there."""
+
+    store: Store
+    clock: Clock
+    connector: Callable[[str], Connector]
+    new_id: Callable[[str], str]
+    on_step: Callable[[str], None] = lambda _name: None
+    on_trouble: Callable[[str, str], None] = lambda _subject, _text: None
+
+
+Step: TypeAlias = Callable[[Grant], Grant | None]
+"""A grant's next state; None where the step no longer applies."""
+
+
+async def transition(
+    parts: Parts,
+    grants: Sequence[Grant],
+    step: Step,
+    context: Callable[[Grant], dict[str, Json]] = lambda _grant: {},
+) -> list[Grant]:
+    """Take each grant through `step` and record it; returns those that moved.
+
+    The values at hand are tried first. If somebody changed one meanwhile, all are read again and `step` decides anew.
+    """
+    tries = 0
+
+    async def work(tx: Transaction) -> list[Grant]:
+        nonlocal tries
+        tries += 1
+        current = grants if tries == 1 else [await tx.grant(grant.id) for grant in grants]
+        pairs = [(before, after) for before in current if (after := step(before)) is not None]
+        await tx.save_grants([after for _, after in pairs])
+        await tx.append(
+            [_entry(parts, before, after, context(after)) for before, after in pairs if _worth(before, after)]
+        )
+        return [after for _, after in pairs]
+
+    return await parts.store.write(work) if grants else []
+
+
+def assignment_of(grant: Grant, catalog: Catalog) -> Assignment:
+    """The grant as its connector needs it. Raises `NotFound` if the catalog lost the entitlement."""
+    if grant.ends_at is None:
+        raise ValueError(f"grant {grant.id} has no deadline yet")
+    native = catalog.entitlement(grant.entitlement).native
+    return Assignment(grant_id=grant.id, account=grant.account, native=native, ends_at=grant.ends_at)
+
+
+def holding_of(grant: Grant, catalog: Catalog) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What a grant holds on its target: account and native right. Two grants with the same one overlap."""
+    entitlement = catalog.entitlement(grant.entitlement)
+    return grant.account, tuple(sorted(entitlement.native.items()))
+
+
+def _worth(before: Grant, after: Grant) -> bool:
+    """A retry that fails like the one before is saved, and not recorded again."""
+    return before.state is not after.state or before.last_error != after.last_error
+
+
+def _entry(parts: Parts, before: Grant, after: Grant, context: dict[str, Json]) -> Entry:
+    kind = f"grant.{after.state}" if before.state is not after.state else f"grant.{after.state}.retried"
+    entry = changed(kind, before, after, after.id, at=parts.clock.now(), actor=ACTOR)
+    return replace(entry, policy_version=after.policy_version, context=context)

@@ -1,0 +1,161 @@
+"""Read a whole target, compare, record, and (where the resource says so) remove what nobody granted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lapse.domain.access import Assignment, Failed, Observation, Removed
+from lapse.domain.catalog import Catalog
+from lapse.domain.grants import ENDING, LIVE, EndReason, Grant
+from lapse.domain.resources import OnDrift
+from lapse.domain.targets import Drift, DriftKind, TargetRead, UseSighting
+from lapse.enforcement.drift import DriftPlan, plan_drift
+from lapse.enforcement.parts import ACTOR, Parts, transition
+from lapse.ledger.entry import Entry, changed, created
+from lapse.ports import Page, Reader, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """One read of one target and what it means; `removed` are outcomes of removals that the resource asks for."""
+
+    observation: Observation
+    plan: DriftPlan
+    to_remove: tuple[Drift, ...]
+    removed: tuple[Removed | Failed, ...] = ()
+
+
+async def plan_resource(parts: Parts, resource: str) -> Reconciliation:
+    """Read the target and say what `reconcile_resource` would do; changes nothing."""
+    started = parts.clock.now()
+    observation = replace(await parts.connector(resource).observe(), observed_at=started)
+
+    async def work(reader: Reader) -> DriftPlan:
+        catalog = await reader.catalog()
+        reads = await reader.target_reads(resource)
+        return plan_drift(
+            observation,
+            catalog.resource(resource).entitlements,
+            await _unfinished(reader, resource),
+            await reader.drifts(resource=resource),
+            first_read=not any(read.complete for read in reads),
+        )
+
+    plan = await parts.store.read(work)
+    catalog = await parts.store.read(lambda reader: reader.catalog())
+    wanted = catalog.resource(resource).on_drift is OnDrift.REMOVE
+    unknown = tuple(d for d in plan.found if wanted and d.kind is DriftKind.UNKNOWN_ACCESS)
+    return Reconciliation(observation=observation, plan=plan, to_remove=unknown)
+
+
+async def reconcile_resource(parts: Parts, resource: str) -> Reconciliation:
+    """Read, record drift and use, end grants whose access is gone, and remove what the resource wants removed."""
+    result = await plan_resource(parts, resource)
+    parts.on_step("reconcile.observed")
+    await _record(parts, resource, result)
+    await _end_missing(parts, result.plan.missing)
+    for drift in result.plan.new:
+        parts.on_trouble(resource, f"`{drift.account}` holds `{drift.role}`: {drift.kind.replace('_', ' ')}")
+    if not result.to_remove:
+        return result
+    catalog = await parts.store.read(lambda reader: reader.catalog())
+    outcomes = await parts.connector(resource).remove(_assignments(resource, result.to_remove, catalog, result))
+    await _record_removals(parts, result.to_remove, outcomes)
+    return replace(result, removed=tuple(outcomes))
+
+
+async def _record(parts: Parts, resource: str, result: Reconciliation) -> None:
+    observation, plan = result.observation, result.plan
+    read = TargetRead(
+        id=parts.new_id("trd"),
+        resource=resource,
+        started_at=observation.observed_at,
+        finished_at=parts.clock.now(),
+        complete=observation.complete,
+        accounts=len(observation.accounts),
+        memberships=len(observation.memberships),
+        gaps=observation.gaps,
+    )
+
+    async def work(tx: Transaction) -> None:
+        await tx.add_target_read(read)
+        await tx.put_drifts([*plan.found, *plan.cleared])
+        await tx.put_sightings(await _sightings(tx, observation))
+        await tx.append([created("target.read", read, f"resource:{resource}", at=read.finished_at, actor=ACTOR)])
+        await tx.append(
+            [_drift_entry(d, "found") for d in plan.new] + [_drift_entry(d, "cleared") for d in plan.cleared]
+        )
+
+    await parts.store.write(work)
+
+
+async def _end_missing(parts: Parts, missing: Sequence[Grant]) -> None:
+    """Somebody took the access away on the target. It is not given again; the grant ends, and that is recorded."""
+
+    def end(grant: Grant) -> Grant | None:
+        return grant.ending(EndReason.DRIFT) if grant.state in LIVE else None
+
+    await transition(parts, missing, end)
+
+
+async def _record_removals(parts: Parts, drifts: Sequence[Drift], outcomes: Sequence[Removed | Failed]) -> None:
+    done = {outcome.grant_id: outcome for outcome in outcomes if isinstance(outcome, Removed)}
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            parts.on_trouble(outcome.grant_id, f"unknown access could not be removed: {outcome.error}")
+
+    async def work(tx: Transaction) -> None:
+        pairs = [(d, replace(d, cleared_at=done[d.id].refused_at)) for d in drifts if d.id in done]
+        await tx.put_drifts([after for _, after in pairs])
+        await tx.append(
+            [changed("drift.removed", was, now, was.id, at=now.last_seen, actor=ACTOR) for was, now in pairs]
+        )
+
+    await parts.store.write(work)
+
+
+async def _unfinished(reader: Reader, resource: str) -> list[Grant]:
+    found: list[Grant] = []
+    page = await reader.grants(Page(limit=1000, newest_first=False), states=LIVE | ENDING, resource=resource)
+    while page:
+        found += page
+        later = Page(limit=1000, after=page[-1].id, newest_first=False)
+        page = await reader.grants(later, states=LIVE | ENDING, resource=resource)
+    return found
+
+
+async def _sightings(reader: Reader, observation: Observation) -> list[UseSighting]:
+    """Accounts with a session right now are in use; that says nothing about accounts without one."""
+    active = {a.name: a for a in observation.accounts if a.sessions and a.name != observation.own_account}
+    grants = await reader.grants_of_accounts(observation.resource, active) if active else []
+    holder = {grant.account: grant.id for grant in grants if grant.state in LIVE}
+    return [
+        UseSighting(
+            id=f"{observation.resource}:{name}:{int(observation.observed_at.timestamp() * 1e6)}",
+            resource=observation.resource,
+            account=name,
+            grant_id=holder.get(name),
+            started_at=account.last_activity or observation.observed_at,
+            seen_at=observation.observed_at,
+            source="sessions on the target",
+        )
+        for name, account in active.items()
+    ]
+
+
+def _assignments(resource: str, drifts: Sequence[Drift], catalog: Catalog, result: Reconciliation) -> list[Assignment]:
+    natives = {e.native.get("role", ""): e.native for e in catalog.resource(resource).entitlements}
+    return [
+        Assignment(
+            grant_id=drift.id,
+            account=drift.account,
+            native={**natives[drift.role], "mode": "membership"},
+            ends_at=result.observation.observed_at,
+        )
+        for drift in drifts
+    ]
+
+
+def _drift_entry(drift: Drift, what: str) -> Entry:
+    return created(f"drift.{what}", drift, drift.id, at=drift.last_seen, actor=ACTOR)
