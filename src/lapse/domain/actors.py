@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from lapse.domain.errors import Refused
+from lapse.domain.times import Instant
 
 
 class Scope(StrEnum):
@@ -47,7 +47,7 @@ class Token:
     principal: str
     scopes: frozenset[Scope]
     digest: str
-    created_at: datetime
-    expires_at: datetime
-    revoked_at: datetime | None = None
+    created_at: Instant
+    expires_at: Instant
+    revoked_at: Instant | None = None
     note: str = ""

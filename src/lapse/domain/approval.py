@@ -55,7 +55,13 @@ def interested_persons(request: Request, catalog: Catalog) -> frozenset[str]:
 
 
 def eligible_persons(stage: Stage, request: Request, catalog: Catalog) -> frozenset[str]:
-    """The active persons who may vote in `stage` on `request`; what cannot be resolved is nobody."""
+    """The active persons who may vote in `stage` on `request`; what cannot be resolved is nobody.
+
+    Nobody may vote at all while it is not known who stands behind the requester or the beneficiary: the person
+    who is not known could be the one who votes.
+    """
+    if not (catalog.answerable(request.requester) and catalog.answerable(request.beneficiary)):
+        return frozenset()
     persons: set[str] = set()
     for party in stage.approvers:
         persons |= catalog.persons_in(_resolve(party, request, catalog))

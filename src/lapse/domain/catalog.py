@@ -54,28 +54,22 @@ class Catalog:
     def person_of(self, name: str) -> str | None:
         """The person who is `name` after aliases are followed; None if that is no active person.
 
-        Services and agents are nobody here: they cannot decide for a human.
+        Services and agents are nobody here: they cannot decide for a human. An identity that is switched off
+        decides nothing, whether or not the person behind it is still active.
         """
-        root = self._root_of(name)
-        principal = self.principals.get(root) if root else None
-        if principal is None or principal.kind is not PrincipalKind.PERSON or not principal.active:
-            return None
-        return principal.name
+        chain = self._identities(name)
+        if all(one.kind is PrincipalKind.PERSON and one.active for one in chain):
+            return chain[-1].name if chain else None
+        return None
 
     def humans_behind(self, name: str) -> frozenset[str]:
         """Every person behind `name`: itself after aliases, and sponsor or owner of agents and services."""
-        found: set[str] = set()
-        queue, seen = [name], set[str]()
-        while queue:
-            root = self._root_of(queue.pop())
-            if root is None or root in seen:
-                continue
-            seen.add(root)
-            principal = self.principals[root]
-            if principal.kind is PrincipalKind.PERSON:
-                found.add(root)
-            queue += [other for other in (principal.sponsor, principal.owner) if other]
-        return frozenset(found)
+        return self._behind(name)[0]
+
+    def answerable(self, name: str) -> bool:
+        """Whether every human behind `name` is known: at least one, and no link leads nowhere."""
+        persons, lost = self._behind(name)
+        return bool(persons) and not lost
 
     def members_of(self, group: str) -> frozenset[str]:
         """All principals in `group`, through nested groups; a group that does not exist has no members."""
@@ -116,15 +110,31 @@ class Catalog:
                 found.setdefault(member, set()).add(group)
         return {member: frozenset(groups) for member, groups in found.items()}
 
-    def _root_of(self, name: str) -> str | None:
-        seen: set[str] = set()
-        while name in self.principals and name not in seen:
-            seen.add(name)
-            alias = self.principals[name].alias_of
-            if not alias:
-                return name
-            name = alias
-        return None
+    def _behind(self, name: str) -> tuple[frozenset[str], bool]:
+        """The persons behind `name`, and whether any link on the way could not be followed."""
+        found: set[str] = set()
+        lost = False
+        queue, seen = [name], set[str]()
+        while queue:
+            current = queue.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            chain = self._identities(current)
+            lost = lost or not chain
+            found |= {one.name for one in chain[-1:] if one.kind is PrincipalKind.PERSON}
+            queue += [other for one in chain for other in (one.sponsor, one.owner) if other]
+        return frozenset(found), lost
+
+    def _identities(self, name: str) -> tuple[Principal, ...]:
+        """`name` and every principal it is an alias of, the real one last; () for a missing one or a cycle."""
+        chain: dict[str, Principal] = {}
+        while name in self.principals and name not in chain:
+            chain[name] = self.principals[name]
+            name = self.principals[name].alias_of
+            if not name:
+                return tuple(chain.values())
+        return ()
 
 
 class Change(StrEnum):

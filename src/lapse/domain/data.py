@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,7 +18,11 @@ from lapse.domain.durations import iso_duration
 from lapse.domain.errors import Corrupt
 from lapse.domain.times import format_time
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+if TYPE_CHECKING:
+    Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+else:
+    # The decoder knows no recursive types; what it reads has come through a JSON parser.
+    Json = Any
 T = TypeVar("T")
 
 

@@ -47,9 +47,16 @@ def check_duration(duration: timedelta, *, shown: str = "") -> timedelta:
 
 
 def iso_duration(duration: timedelta) -> str:
-    """ISO 8601 spelling in days, hours, minutes and whole seconds, e.g. `P1DT2H`; zero is `PT0S`."""
+    """ISO 8601 spelling in days, hours, minutes and seconds, e.g. `P1DT2H`; zero is `PT0S`.
+
+    Nothing is lost: part seconds are a decimal fraction (`PT0.25S`), a negative duration has a leading `-`.
+    """
+    if duration < timedelta(0):
+        return "-" + iso_duration(-duration)
     days, hours, minutes, seconds = _split(duration)
-    clock = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if n)
+    fraction = f".{duration.microseconds:06d}".rstrip("0") if duration.microseconds else ""
+    whole = ((hours, "H"), (minutes, "M"), (f"{seconds}{fraction}" if fraction else seconds, "S"))
+    clock = "".join(f"{n}{unit}" for n, unit in whole if n)
     date = f"{days}D" if days else ""
     return f"P{date}" + (f"T{clock}" if clock else "" if date else "T0S")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+
+from lapse.domain.times import Instant
 
 
 class LockKind(StrEnum):
@@ -26,9 +27,9 @@ class Lock:
     target: str
     reason: str
     created_by: str
-    created_at: datetime
+    created_at: Instant
     removed_by: str = ""
-    removed_at: datetime | None = None
+    removed_at: Instant | None = None
     version: int = 0
 
     def covers(self, *, principals: Iterable[str], entitlement: str) -> bool:

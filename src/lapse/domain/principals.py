@@ -6,8 +6,9 @@ Approvals count *persons*. `person_of` is the one place that says which person s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+
+from lapse.domain.times import Instant
 
 
 class PrincipalKind(StrEnum):
@@ -45,7 +46,7 @@ class Principal:
     department: str = ""
     title: str = ""
     active: bool = True
-    left_at: datetime | None = None
+    left_at: Instant | None = None
     accounts: tuple[Account, ...] = ()
 
     def account_on(self, resource: str) -> str | None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lapse.domain.lifecycle import Lifecycle
+from lapse.domain.times import Instant
 
 
 class RequestState(StrEnum):
@@ -93,13 +94,13 @@ class Request:
     justification: str
     terms: Terms
     policy_version: str
-    created_at: datetime
-    expires_at: datetime
+    created_at: Instant
+    expires_at: Instant
     ticket: Ticket | None = None
-    starts_at: datetime | None = None
+    starts_at: Instant | None = None
     extends: str | None = None
     state: RequestState = RequestState.PENDING
-    closed_at: datetime | None = None
+    closed_at: Instant | None = None
     close_reason: str = ""
     version: int = 0
 
@@ -131,5 +132,5 @@ class Decision:
     person: str
     verdict: Verdict
     stage: str
-    decided_at: datetime
+    decided_at: Instant
     reason: str = ""

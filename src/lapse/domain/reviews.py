@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 
 from lapse.domain.data import Json
 from lapse.domain.lifecycle import Lifecycle
+from lapse.domain.times import Instant
 
 
 class ReviewState(StrEnum):
@@ -121,16 +121,16 @@ class Item:
     recommendation_reason: str
     risk: int
     grant_id: str | None = None
-    since: datetime | None = None
-    ends_at: datetime | None = None
-    last_used: datetime | None = None
+    since: Instant | None = None
+    ends_at: Instant | None = None
+    last_used: Instant | None = None
     purpose: str = ""
     findings: tuple[str, ...] = ()
     decision: ItemDecision | None = None
     decided_by: str = ""
-    decided_at: datetime | None = None
+    decided_at: Instant | None = None
     decision_reason: str = ""
-    carried_out_at: datetime | None = None
+    carried_out_at: Instant | None = None
     outcome: str = ""
     version: int = 0
 
@@ -142,12 +142,12 @@ class Review:
     id: str
     scope: str
     period: str
-    period_start: datetime
-    period_end: datetime
+    period_start: Instant
+    period_end: Instant
     started_by: str
-    started_at: datetime
+    started_at: Instant
     state: ReviewState = ReviewState.STARTED
     title: str = ""
     hashes: Mapping[str, str] = field(default_factory=dict)
-    sealed_at: datetime | None = None
+    sealed_at: Instant | None = None
     version: int = 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+
+from lapse.domain.times import Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,7 @@ class Target:
     resource: str
     connector: str
     dsn_ref: str
-    added_at: datetime
+    added_at: Instant
     added_by: str
 
 
@@ -38,10 +39,10 @@ class Drift:
     kind: DriftKind
     account: str
     role: str
-    first_seen: datetime
-    last_seen: datetime
+    first_seen: Instant
+    last_seen: Instant
     grant_id: str | None = None
-    cleared_at: datetime | None = None
+    cleared_at: Instant | None = None
     detail: str = ""
 
 
@@ -51,8 +52,8 @@ class TargetRead:
 
     id: str
     resource: str
-    started_at: datetime
-    finished_at: datetime
+    started_at: Instant
+    finished_at: Instant
     complete: bool
     accounts: int
     memberships: int
@@ -67,6 +68,6 @@ class UseSighting:
     resource: str
     account: str
     grant_id: str | None
-    started_at: datetime
-    seen_at: datetime
+    started_at: Instant
+    seen_at: Instant
     source: str

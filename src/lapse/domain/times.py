@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
+
+import msgspec
 
 from lapse.domain.errors import InvalidInput
+
+Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A datetime that knows its zone. Stored text without an offset is no instant, and is refused when read."""
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
