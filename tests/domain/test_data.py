@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lapse.domain.access import Observation
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.data import changed_fields, changes, from_data, to_data
 from lapse.domain.errors import Corrupt
@@ -97,10 +96,3 @@ def test_values_of_other_rooms_can_be_data_too():
         seen: tuple[datetime, ...]
 
     assert to_data(Mine(seen=(NOON,))) == {"seen": ["2026-03-01T12:00:00.000000Z"]}
-
-
-def test_an_observation_with_gaps_is_not_complete():
-    seen = Observation(resource="pg", observed_at=NOON, server="PostgreSQL 15")
-
-    assert seen.complete
-    assert not replace(seen, gaps=("pg_authid",)).complete

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lapse.domain.durations import LONGEST, check_duration, human_duration, iso_duration, parse_duration
 from lapse.domain.errors import InvalidInput
+from lapse.domain.names import is_printable
 from support.domain_values import HONEST_DURATIONS, LENGTHS
 
 
@@ -59,6 +60,7 @@ def test_people_and_data_write_durations(text, duration):
         "\x00",
         "1h" * 100,
         "9" * 4_000 + "s",
+        "1000000000s",
     ],
 )
 def test_what_is_not_a_duration_is_refused(text):
@@ -72,7 +74,7 @@ def test_nothing_lasts_no_time(text):
         parse_duration(text)
 
 
-@pytest.mark.parametrize("text", ["366d1s", "1000000000s", "P367D", "365000d", "999999999w", "P999999999W"])
+@pytest.mark.parametrize("text", ["366d1s", "999999999s", "P367D", "365000d", "999999999w", "P999999999W"])
 def test_a_thousand_years_are_not_temporary(text):
     with pytest.raises(InvalidInput, match="is longer than 366 days") as refused:
         parse_duration(text)
@@ -104,6 +106,7 @@ def test_any_text_gives_a_duration_in_range_or_a_refusal(text):
         duration = parse_duration(text)
     except InvalidInput as refused:
         assert refused.hint  # noqa: PT017  both outcomes are right, and the refusal must help
+        assert is_printable(str(refused))  # noqa: PT017
     else:
         assert timedelta(0) < duration <= LONGEST
 

@@ -88,9 +88,9 @@ def test_what_is_ending_can_only_go_on_ending():
 
 
 def test_a_refused_step_says_what_is_and_what_was_tried():
-    with pytest.raises(Refused, match="^a request that is denied cannot be approved$"):
+    with pytest.raises(Refused, match=r"^a request that is denied cannot be approved$"):
         REQUEST_LIFE.step(RequestState.DENIED, RequestEvent.APPROVE)
-    with pytest.raises(Refused, match="^a grant that is revoke failed cannot be ended$"):
+    with pytest.raises(Refused, match=r"^a grant that is revoke failed cannot be ended$"):
         GRANT_LIFE.step(GrantState.REVOKE_FAILED, GrantEvent.END)
 
 

@@ -91,7 +91,7 @@ def test_prose_is_stripped_and_keeps_its_lines():
 
 
 def test_a_megabyte_of_justification_is_refused_in_one_short_sentence():
-    with pytest.raises(InvalidInput, match="^the justification has 1000000 characters, 4000 at most$"):
+    with pytest.raises(InvalidInput, match=r"^the justification has 1000000 characters, 4000 at most$"):
         check_text("x" * 1_000_000, what="justification")
     assert len(check_text("x" * LONGEST_TEXT, what="justification")) == LONGEST_TEXT
 
@@ -122,7 +122,7 @@ def test_whatever_is_shown_can_be_printed_and_is_short(text, longest):
     safe = shown(text, longest)
 
     assert is_printable(safe)
-    assert safe.encode()
+    assert safe.encode().decode() == safe
     assert len(safe) <= longest * len("\\U0010ffff") + 1
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from lapse.domain import names
 from lapse.domain.errors import InvalidInput
 
 LONGEST = timedelta(days=366)
@@ -27,7 +28,7 @@ def parse_duration(text: str) -> timedelta:
     compact = text.strip().replace(" ", "") if len(text) <= 64 else ""  # noqa: PLR2004  longest honest spelling
     match = _ISO.fullmatch(compact) or _HUMAN.fullmatch(compact)
     if match is None or not any(match.groups()):
-        raise InvalidInput(f"`{text[:64]}` is not a duration", hint="write it as `2h30m` or `PT2H30M`")
+        raise InvalidInput(f"`{names.shown(text)}` is not a duration", hint="write it as `2h30m` or `PT2H30M`")
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     try:
         duration = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
@@ -38,7 +39,7 @@ def parse_duration(text: str) -> timedelta:
 
 def check_duration(duration: timedelta, *, shown: str = "") -> timedelta:
     """Return `duration` if it is positive and at most `LONGEST`, else raise `InvalidInput`."""
-    name = shown or human_duration(duration)
+    name = names.shown(shown) or human_duration(duration)
     if duration <= timedelta(0):
         raise InvalidInput(f"`{name}` is not longer than zero", hint="ask for at least one second, e.g. `2h`")
     if duration > LONGEST:

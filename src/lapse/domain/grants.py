@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from lapse.domain.errors import Refused
 from lapse.domain.lifecycle import Lifecycle
 from lapse.domain.times import Instant
 
@@ -172,6 +173,8 @@ class Grant:
 
     def postponed(self, *, error: str, next_attempt_at: datetime) -> Grant:
         """Activation did not work yet; tried again at `next_attempt_at`. The deadline stays where it is."""
+        if self.state not in {GrantState.SCHEDULED, GrantState.ACTIVATING}:
+            raise Refused(f"a grant that is {self.state.replace('_', ' ')} cannot be activated later")
         return replace(
             self,
             attempts=self.attempts + 1,

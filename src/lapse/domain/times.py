@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from lapse.domain.errors import InvalidInput
+from lapse.domain.names import shown
 
 Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """A datetime that knows its zone. Stored text without an offset is no instant, and is refused when read."""
@@ -37,5 +38,5 @@ def format_time(at: datetime) -> str:
 
 def _not_a_time(text: str) -> InvalidInput:
     return InvalidInput(
-        f"`{text[:40]}` is not a time", hint="write it as `2026-03-01T14:00:00Z` (RFC 3339, with an offset)"
+        f"`{shown(text, 40)}` is not a time", hint="write it as `2026-03-01T14:00:00Z` (RFC 3339, with an offset)"
     )
