@@ -27,6 +27,7 @@ from lapse.domain.access import (
     TargetCheck,
 )
 from lapse.domain.errors import NotFound, Refused, Unavailable
+from lapse.ports import Clock
 
 
 class Fault(StrEnum):
@@ -50,9 +51,13 @@ class FakeAccount:
 
 @dataclass
 class FakeTarget:
-    """Accounts, who holds which role, and who is connected."""
+    """Accounts, who holds which role, and who is connected.
+
+    A login that nobody mentioned exists as soon as it is granted something, unless it is in `absent`.
+    """
 
     accounts: dict[str, FakeAccount] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
     memberships: set[tuple[str, str]] = field(default_factory=set)
     sessions: dict[str, list[int]] = field(default_factory=dict)
     _pids: Iterable[int] = field(default_factory=lambda: itertools.count(1000))
@@ -96,14 +101,14 @@ class FakeConnector:
         self,
         target: FakeTarget | None = None,
         *,
-        resource: str = "fake",
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        resource: str = "pg-prod",
+        clock: Clock | None = None,
     ) -> None:
         self.target = target or FakeTarget()
         self.calls: list[tuple[str, tuple[str, ...]]] = []
         self.closed = False
         self._resource = resource
-        self._now = now
+        self._clock = clock
         self._injected: list[_Injected] = []
         self._gate = asyncio.Event()
         self._secrets = itertools.count(1)
@@ -112,6 +117,10 @@ class FakeConnector:
         self, fault: Fault, *, on: str = "*", times: int | None = 1, grants: Iterable[str] | None = None
     ) -> None:
         self._injected.append(_Injected(fault, on, times, None if grants is None else frozenset(grants)))
+
+    def holds(self, account: str, role: str) -> bool:
+        """What the target's own catalog says."""
+        return self.target.holds(account, role)
 
     def heal(self) -> None:
         """Take back every fault and let slow calls go on."""
@@ -146,7 +155,8 @@ class FakeConnector:
             Before(
                 grant_id=a.grant_id,
                 held=self.target.holds(a.account, a.native["role"]),
-                account_exists=a.account in self.target.accounts,
+                account_exists=a.account in self.target.accounts
+                or (a.native.get("mode") != "ephemeral" and a.account not in self.target.absent),
             )
             for a in assignments
         ]
@@ -201,18 +211,23 @@ class FakeConnector:
                 ObservedMembership(member=member, role=role) for member, role in sorted(target.memberships)
             ),
             evidence={"accounts": "the fake's memory", "memberships": "the fake's memory"},
+            own_account="lapse",
         )
 
     async def close(self) -> None:
         self.closed = True
 
+    def _now(self) -> datetime:
+        return self._clock.now() if self._clock else datetime.now(UTC)
+
     def _apply_one(self, a: Assignment) -> Applied | Failed:
         if a.native.get("mode") == "ephemeral":
             account = self.target.accounts.setdefault(a.account, FakeAccount())
             account.valid_until = a.ends_at
-        elif a.account not in self.target.accounts:
+        elif a.account in self.target.absent:
             error = f"role `{a.account}` does not exist"
             return Failed(grant_id=a.grant_id, error=error, maybe_applied=False)
+        self.target.accounts.setdefault(a.account, FakeAccount())
         self.target.grant(a.account, a.native["role"])
         return Applied(grant_id=a.grant_id, confirmed_at=self._now())
 
