@@ -1,0 +1,1 @@
+"""Where review SQL runs: implementations of `ports.Engine`. Chosen in `bootstrap`."""

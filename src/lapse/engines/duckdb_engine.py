@@ -1,0 +1,124 @@
+"""Review SQL on DuckDB, in process, over Parquet files.
+
+Guarantees: a query sees the registered files and nothing else (no other file, no network, no extension, and no
+way to switch that off), uses at most the given memory, and gives times as aware UTC. Called by the review's
+stages through `ports.Engine`; chosen in `bootstrap`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lapse.domain.errors import InvalidInput, NotFound, Unavailable
+from lapse.domain.names import shown
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+_PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)", re.ASCII)
+_COMMENT_OR_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+
+
+class DuckDbEngine:
+    """An engine over `register`ed Parquet files; the connection opens at the first query.
+
+    `memory_limit` and `threads` are DuckDB's; `spill` is a folder for what does not fit into memory (none: such
+    a query fails with `Unavailable`).
+    """
+
+    name = "duckdb"
+
+    def __init__(self, *, memory_limit: str = "2GB", threads: int | None = None, spill: Path | None = None) -> None:
+        self._settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill) if spill else "",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if threads is not None:
+            self._settings["threads"] = threads
+        self._files: dict[str, str] = {}
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def register(self, table: str, parquet: str) -> None:
+        """Make the file `parquet` readable as `table`; registering a table again replaces it.
+
+        Raises:
+            InvalidInput: `table` is not a table name.
+            NotFound: there is no such file.
+        """
+        if not _TABLE.fullmatch(table):
+            raise InvalidInput(f"`{shown(table)}` is not a table name", hint="use lowercase letters, digits and _")
+        if not Path(parquet).is_file():
+            raise NotFound(f"there is no file `{shown(parquet, 200)}` for table `{table}`")
+        self._files[table] = str(Path(parquet).resolve())
+        self.close()
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of `sql`; it names parameters as `$name`, and those it does not use are ignored.
+
+        Raises:
+            InvalidInput: the SQL is wrong, reaches outside, or names a parameter that is not given.
+            Unavailable: the engine ran out of memory or could not read a file.
+        """
+        import duckdb
+
+        values = _used(sql, parameters or {})
+        try:
+            result = self._connected().sql(sql, params=values)
+            rows: list[dict[str, Any]] = [] if result is None else result.to_arrow_table().to_pylist()
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            raise Unavailable(f"the review engine gave up: {_line(error)}") from None
+        except duckdb.Error as error:
+            raise InvalidInput(f"the query cannot be run: {_line(error)}") from None
+        return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+    def close(self) -> None:
+        """Forget the connection; a later query opens a new one over the same files."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            self._connection = self._opened()
+        return self._connection
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        connection = duckdb.connect(":memory:", config=self._settings)
+        connection.execute("SET TimeZone = 'UTC'")
+        if self._files:
+            allowed = ", ".join(_quoted(file) for file in self._files.values())
+            connection.execute(f"SET allowed_paths = [{allowed}]")
+        for table, file in self._files.items():
+            connection.execute(f'CREATE VIEW "{table}" AS SELECT * FROM read_parquet({_quoted(file)})')  # noqa: S608  both checked and quoted
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
+
+
+def _used(sql: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    names = set(_PARAMETER.findall(_COMMENT_OR_TEXT.sub(" ", sql)))
+    missing = sorted(names - parameters.keys())
+    if missing:
+        raise InvalidInput(f"the query needs a value for `{missing[0]}`")
+    return {name: parameters[name] for name in names}
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _line(error: Exception) -> str:
+    return shown(" ".join(str(error).split()), 300)
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
