@@ -109,13 +109,16 @@ class FakeTransaction:
         wanted = frozenset(accounts)
         return [g for g in self._where("grant", resource=resource) if g.account in wanted and g.state in LIVE | ENDING]
 
-    async def grants_due(self, now: datetime, limit: int) -> Sequence[Grant]:
-        due = [g for g in self.tables["grant"].values() if g.due_at is not None and g.due_at <= now]
+    async def grants_due(self, now: datetime, limit: int, *, besides: Iterable[str] = ()) -> Sequence[Grant]:
+        busy = frozenset(besides)
+        due = [
+            g for g in self.tables["grant"].values() if g.due_at and g.due_at <= now and g.resource not in busy
+        ]
         return sorted(due, key=lambda g: (g.due_at, g.id))[:limit]
 
-    async def next_due(self) -> datetime | None:
+    async def next_due(self, after: datetime | None = None) -> datetime | None:
         instants = [g.due_at for g in self.tables["grant"].values() if g.due_at is not None]
-        return min(instants + [r.expires_at for r in self._pending_requests()], default=None)
+        return min((at for at in instants if after is None or at > after), default=None)
 
     async def chain(self, grant_id: str) -> Sequence[Grant]:
         found = [self._one("grant", grant_id)]
