@@ -95,12 +95,16 @@ class Catalog:
         return frozenset(person for name in names if (person := self.person_of(name)))
 
     def account_owner(self, resource: str, login: str) -> str | None:
-        """The principal that owns `login` on `resource`, if one is linked."""
+        """The principal that owns `login` on `resource`; None if none is linked, or more than one."""
         return self._owners.get((resource, login))
 
     @cached_property
-    def _owners(self) -> dict[tuple[str, str], str]:
-        return {(a.resource, a.login): p.name for p in self.principals.values() for a in p.accounts}
+    def _owners(self) -> dict[tuple[str, str], str | None]:
+        owners: dict[tuple[str, str], str | None] = {}
+        for principal in self.principals.values():
+            for key in {(account.resource, account.login) for account in principal.accounts}:
+                owners[key] = None if key in owners else principal.name
+        return owners
 
     @cached_property
     def _groups_by_member(self) -> dict[str, frozenset[str]]:
