@@ -1,0 +1,104 @@
+"""The ledger beside plain SQLite: appending (bytes, hash, tree, durable insert, in batches), and verifying it all."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+from _bench import AtLeast, Row, Rounds, report, row
+from _lapse import now
+
+from lapse.control.sequencer import Sequencer
+from lapse.ledger.canonical import encode
+from lapse.ledger.entry import Entry
+from lapse.ledger.verify import verify_rows
+from lapse.storage import migrate, open_store
+from lapse.storage.keyring import Keyring
+
+ENTRIES, BATCH, ROUNDS = 40_000, 2_000, 5
+
+
+def main() -> None:
+    """Alternate both ways of appending, then verify what was appended."""
+    measured: dict[str, list[float]] = {"lapse": [], "plain": []}
+    verified: list[float] = []
+    entries = _entries()
+    for turn in range(ROUNDS):
+        for side in ("lapse", "plain") if turn % 2 == 0 else ("plain", "lapse"):
+            with tempfile.TemporaryDirectory() as folder:
+                if side == "plain":
+                    measured[side].append(ENTRIES / _plain(Path(folder), [encode(entry) for entry in entries]))
+                else:
+                    seconds, rate = asyncio.run(_lapse(Path(folder), entries))
+                    measured[side].append(ENTRIES / seconds)
+                    verified.append(rate)
+    rounds = Rounds(measured)
+    report("ledger", [_append_row(rounds), row("verification", verified, "entries/s", goal=AtLeast(200_000))])
+
+
+def _append_row(rounds: Rounds) -> Row:
+    return rounds.row("append, sequenced and signed", "lapse", "plain", unit="entries/s", goal=AtLeast(0.5))
+
+
+def _entries() -> list[Entry]:
+    at = now()
+    return [
+        Entry(
+            type="grant.ended",
+            at=at,
+            actor="system:enforcer",
+            subject=f"gra_{number:026d}",
+            before={"state": "revoking"},
+            after={"state": "ended", "ended_at": "2026-03-02T10:00:00.000000Z"},
+            policy_version="sha256:" + "0" * 64,
+            context={"proof": ["catalog: `user` is no member of `app_reader`, direct or nested"], "sessions_cut": 0},
+        )
+        for number in range(ENTRIES)
+    ]
+
+
+def _plain(folder: Path, bodies: list[bytes]) -> float:
+    """The same bytes into a table, durable, in the same batches."""
+    with sqlite3.connect(folder / "plain.db", isolation_level=None) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("CREATE TABLE entries (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        started = time.perf_counter()
+        for start in range(0, len(bodies), BATCH):
+            db.execute("BEGIN")
+            chunk = [(body,) for body in bodies[start : start + BATCH]]
+            db.executemany("INSERT INTO entries (body) VALUES (?)", chunk)
+            db.execute("COMMIT")
+        seconds = time.perf_counter() - started
+    db.close()
+    return seconds
+
+
+async def _lapse(folder: Path, entries: list[Entry]) -> tuple[float, float]:
+    """Seconds to append and sequence everything, and entries verified a second."""
+    url = f"sqlite:///{folder / 'lapse.db'}"
+    await migrate(url)
+    store = await open_store(url)
+    keyring = Keyring.open(folder / "keys", "benchmark.example/ledger")
+    sequencer = Sequencer(store.ledger, keyring.signer)
+    started = time.perf_counter()
+    for start in range(0, len(entries), BATCH):
+        chunk = entries[start : start + BATCH]
+        await store.write(lambda tx, chunk=chunk: tx.append(chunk))  # type: ignore[misc]
+        await sequencer.run_once()
+    seconds = time.perf_counter() - started
+    rows = await store.ledger.entries(0, len(entries))
+    started = time.perf_counter()
+    result = verify_rows(rows)
+    rate = len(entries) / (time.perf_counter() - started)
+    await store.close()
+    if not result.ok or result.size != len(entries):
+        raise RuntimeError(f"the ledger does not verify: {result}")
+    return seconds, rate
+
+
+if __name__ == "__main__":
+    main()
