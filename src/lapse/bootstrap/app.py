@@ -1,0 +1,113 @@
+"""Builds lapse: the one place that chooses store, keys, connectors, clock and enforcer, and hands them to use cases.
+
+`open_app` gives an `App` to whoever works on a home folder: the server, the CLI without a server, the demo, the
+benchmarks. `App.settle` does what a server does all the time, once: enforce what is due, then sequence the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from lapse.bootstrap.home import Home, Settings, read_settings
+from lapse.bootstrap.ids import Ids
+from lapse.bootstrap.targets import Targets
+from lapse.control.context import Control
+from lapse.control.requests import expire_requests
+from lapse.control.sequencer import Sequencer
+from lapse.enforcement.clock import SystemClock
+from lapse.enforcement.enforcer import Enforcer
+from lapse.enforcement.parts import Parts
+from lapse.ports import Clock, Connector, Store
+from lapse.storage.keyring import Keyring
+
+Connect = Callable[[str, str, str], Connector]
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """One running lapse."""
+
+    home: Home
+    settings: Settings
+    store: Store
+    clock: Clock
+    keyring: Keyring
+    targets: Targets
+    control: Control
+    parts: Parts
+    enforcer: Enforcer
+    sequencer: Sequencer
+
+    async def settle(self) -> None:
+        """Expire, enforce and sequence what is due now, and wait for it."""
+        await expire_requests(self.control)
+        await self.enforcer.tick()
+        await self.sequencer.run_once()
+
+
+@asynccontextmanager
+async def open_app(
+    home: Home,
+    *,
+    clock: Clock | None = None,
+    connect: Connect | None = None,
+    store: Store | None = None,
+    on_step: Callable[[str], None] = lambda _name: None,
+    on_trouble: Callable[[str, str], None] = lambda _subject, _text: None,
+) -> AsyncIterator[App]:
+    """The lapse of a home folder, closed at the end. Tests and benchmarks pass their own clock, connector or store."""
+    settings = read_settings(home)
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        store = store or await _opened(home, settings)
+        stack.push_async_callback(store.close)
+        keyring = Keyring.open(home.keys, settings.origin)
+        targets = Targets(connect or _connect, keyring.unseal)
+        stack.push_async_callback(targets.close)
+        await targets.refresh(store)
+        parts = Parts(
+            store=store,
+            clock=clock,
+            connector=targets,
+            new_id=Ids(clock.now),
+            on_step=on_step,
+            on_trouble=on_trouble,
+        )
+        yield _assembled(home, settings, parts, keyring, targets)
+
+
+def _assembled(home: Home, settings: Settings, parts: Parts, keyring: Keyring, targets: Targets) -> App:
+    enforcer = Enforcer(parts)
+    sequencer = Sequencer(parts.store.ledger, keyring.signer)
+    return App(
+        home=home,
+        settings=settings,
+        store=parts.store,
+        clock=parts.clock,
+        keyring=keyring,
+        targets=targets,
+        parts=parts,
+        enforcer=enforcer,
+        sequencer=sequencer,
+        control=Control(
+            store=parts.store,
+            clock=parts.clock,
+            connector=targets,
+            new_id=parts.new_id,
+            wake=enforcer.wake,
+        ),
+    )
+
+
+async def _opened(home: Home, settings: Settings) -> Store:
+    from lapse.storage import open_store
+
+    return await open_store(home.store_url(settings))
+
+
+def _connect(kind: str, resource: str, dsn: str) -> Connector:
+    from lapse.connectors import connect
+
+    return connect(kind, resource, dsn)

@@ -1,0 +1,188 @@
+"""The home folder of one lapse: where its settings, keys, first token and embedded store are.
+
+    lapse.toml    settings, written by `lapse init`, edited by people
+    token         the administrator's token (mode 0600)
+    keys/         the signing and the sealing key (mode 0700)
+    lapse.db      the store, unless `store` names a PostgreSQL
+    reviews/      one folder a review
+    server.json   address and process id of the running server, if one runs
+    lock          held by whoever works on the store
+
+Used by `bootstrap` and the CLI; imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from lapse.domain.durations import iso_duration, parse_duration
+from lapse.domain.errors import InvalidInput, NotFound
+
+DEFAULT_LISTEN = "127.0.0.1:7380"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `lapse.toml` says. `store` is a URL; empty means the SQLite file of the home folder.
+
+    `local_users` lets callers on this machine act as anyone without a token: for demos on loopback only.
+    `reconcile_every` is how often each target is read and compared with what should be there.
+    """
+
+    store: str = ""
+    listen: str = DEFAULT_LISTEN
+    origin: str = "lapse.local/ledger"
+    local_users: bool = False
+    reconcile_every: timedelta = timedelta(minutes=5)
+    log_level: str = "info"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        host, colon, port = self.listen.rpartition(":")
+        if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004
+            raise InvalidInput(f"`{self.listen[:60]}` is not an address", hint="write it as `127.0.0.1:7380`")
+        return host.strip("[]"), int(port)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A home folder, which may not exist yet."""
+
+    path: Path
+
+    @property
+    def settings_file(self) -> Path:
+        """Where the settings are."""
+        return self.path / "lapse.toml"
+
+    @property
+    def token_file(self) -> Path:
+        """Where the administrator's first token is."""
+        return self.path / "token"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the keys."""
+        return self.path / "keys"
+
+    @property
+    def reviews(self) -> Path:
+        """The folder with one folder a review."""
+        return self.path / "reviews"
+
+    @property
+    def server_file(self) -> Path:
+        """Where a running server says how it is reached."""
+        return self.path / "server.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by whoever works on the embedded store."""
+        return self.path / "lock"
+
+    @property
+    def exists(self) -> bool:
+        """Whether `lapse init` was run here."""
+        return self.settings_file.is_file()
+
+    def store_url(self, settings: Settings) -> str:
+        """The store's URL, the home folder's SQLite file by default."""
+        return settings.store or f"sqlite:///{self.path / 'lapse.db'}"
+
+    def require(self) -> Home:
+        """This home, or `NotFound` with what to do if nothing was set up here."""
+        if not self.exists:
+            raise NotFound(f"nothing is set up in `{self.path}`", hint="run `lapse init`, or name a home with --home")
+        return self
+
+    def token(self) -> str:
+        """The token kept here, or an empty string."""
+        try:
+            return self.token_file.read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+
+def find_home(given: str | None = None, environment: Mapping[str, str] | None = None) -> Home:
+    """The home folder that was named, else `LAPSE_HOME`, else `~/.lapse`."""
+    env = os.environ if environment is None else environment
+    return Home(Path(given or env.get("LAPSE_HOME") or "~/.lapse").expanduser().absolute())
+
+
+def read_settings(home: Home) -> Settings:
+    """The settings of a home folder.
+
+    Raises:
+        NotFound: nothing was set up there.
+        InvalidInput: the file is not TOML, or has a setting that lapse does not know or cannot use.
+    """
+    path = home.require().settings_file
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: {error}", hint="mend the file, or delete it and run `lapse init`") from None
+    settings = Settings(**{name: _checked(path, name, value) for name, value in data.items()})
+    _ = settings.address
+    return settings
+
+
+def write_settings(home: Home, settings: Settings) -> None:
+    """Write `lapse.toml` for people to read and edit."""
+    home.settings_file.write_text(_TEMPLATE.format(
+        store=_quoted(settings.store),
+        listen=_quoted(settings.listen),
+        origin=_quoted(settings.origin),
+        local_users=str(settings.local_users).lower(),
+        reconcile_every=_quoted(iso_duration(settings.reconcile_every)),
+        log_level=_quoted(settings.log_level),
+    ), encoding="utf-8")
+
+
+def _checked(path: Path, name: str, value: object) -> Any:
+    known = {field.name: field.default for field in fields(Settings)}
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        raise InvalidInput(f"{path}: there is no setting `{name[:60]}`", hint=f"did you mean `{near[0]}`?" if near else "")
+    if name == "reconcile_every" and isinstance(value, str):
+        return parse_duration(value)
+    if not isinstance(value, type(known[name])):
+        wanted = {bool: "true or false", str: "text in quotes"}.get(type(known[name]), "a duration in quotes")
+        raise InvalidInput(f"{path}: `{name}` must be {wanted}")
+    return value
+
+
+def _quoted(text: str) -> str:
+    # A JSON string without non-ASCII characters is a TOML basic string.
+    return json.dumps(text)
+
+
+_TEMPLATE = """\
+# Settings of this lapse. Restart `lapse serve` after a change.
+
+# Where state is kept. Empty: the file lapse.db beside this one. Else e.g. "postgresql://lapse@db.example.com/lapse".
+store = {store}
+
+# Where the API listens. Another address than loopback belongs behind a proxy that speaks TLS.
+listen = {listen}
+
+# The name on the ledger's checkpoints. Choose it once: verifiers pin it together with the key.
+origin = {origin}
+
+# true: callers on this machine may act as anyone, without a token. For demos only.
+local_users = {local_users}
+
+# How often every target is read and compared with what should be there.
+reconcile_every = {reconcile_every}
+
+# debug, info, warning or error
+log_level = {log_level}
+"""

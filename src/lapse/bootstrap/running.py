@@ -1,0 +1,92 @@
+"""What runs beside the API in a server: enforcer, sequencer, request expiry, reconciliation.
+
+A part that fails is logged and started again after a pause that doubles up to a minute; none ends silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+from lapse.bootstrap.app import App
+from lapse.control.requests import expire_requests
+from lapse.domain.errors import LapseError
+from lapse.enforcement.reconcile import reconcile_resource
+
+HOUSEKEEPING_EVERY = timedelta(seconds=2)
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+Part = Callable[[asyncio.Event], Awaitable[None]]
+
+
+@asynccontextmanager
+async def running(app: App, log: Any) -> AsyncIterator[None]:
+    """Run every background part of `app` while the body runs; at the end each finishes what it has in hand."""
+    stop = asyncio.Event()
+    parts: dict[str, Part] = {
+        "enforcer": app.enforcer.run,
+        "sequencer": app.sequencer.run,
+        "housekeeping": _Every(app, HOUSEKEEPING_EVERY, lambda: _housekeep(app)),
+        "reconciler": _Every(app, app.settings.reconcile_every, lambda: _reconcile_all(app, log)),
+    }
+    tasks = [asyncio.create_task(_kept_up(name, part, stop, log), name=name) for name, part in parts.items()]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+class _Every:
+    """Runs a job, then waits for `every` (or the end), and so on."""
+
+    def __init__(self, app: App, every: timedelta, job: Callable[[], Awaitable[None]]) -> None:
+        self._app, self._every, self._job = app, every, job
+
+    async def __call__(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._job()
+            await _pause(stop, self._every.total_seconds())
+
+
+async def _kept_up(name: str, part: Part, stop: asyncio.Event, log: Any) -> None:
+    pause = FIRST_PAUSE
+    while not stop.is_set():
+        try:
+            await part(stop)
+        except Exception as error:  # noqa: BLE001  whatever it is, the part must come back and somebody must know
+            reason = error.message if isinstance(error, LapseError) else f"{type(error).__name__}: {error}"
+            log.error("part failed", part=name, reason=reason, retry_in_seconds=pause)
+            await _pause(stop, pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        else:
+            pause = FIRST_PAUSE
+
+
+async def _housekeep(app: App) -> None:
+    """Requests nobody answered expire; targets that another process changed are set up anew."""
+    await expire_requests(app.control)
+    await app.targets.refresh(app.store)
+
+
+async def _reconcile_all(app: App, log: Any) -> None:
+    """Each target by itself: one that does not answer must not keep the others from being read."""
+    targets = await app.store.read(lambda reader: reader.targets())
+    await asyncio.gather(*(_reconcile(app, target.resource, log) for target in targets))
+
+
+async def _reconcile(app: App, resource: str, log: Any) -> None:
+    try:
+        result = await reconcile_resource(app.parts, resource)
+    except LapseError as error:
+        log.warning("target not read", resource=resource, reason=error.message)
+        return
+    log.info("target read", resource=resource, complete=result.observation.complete, drift=len(result.plan.found))
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
