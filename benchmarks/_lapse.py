@@ -95,9 +95,7 @@ async def sqlite_store(known: Catalog) -> AsyncIterator[Store]:
 
 
 async def _fill(store: Store, known: Catalog) -> None:
-    target = Target(
-        resource=RESOURCE, connector="postgresql", dsn_ref="env:NONE", added_at=now(), added_by="root"
-    )
+    target = Target(resource=RESOURCE, connector="postgresql", dsn_ref="env:NONE", added_at=now(), added_by="root")
     await store.write(lambda tx: tx.replace_catalog(known))
     await store.write(lambda tx: tx.put_target(target))
 

@@ -24,11 +24,14 @@ def main() -> None:
     """Run it and report the quantiles."""
     with PrivatePostgres(durable=True) as server:
         late = asyncio.run(_run(server, prepare(server, LOGINS)))
-    rows = [row(f"promised end to refusal, {name}", [percentile(late, share)], "ms", goal=goal) for name, share, goal in (
-        ("p50", 0.5, None),
-        ("p99", 0.99, AtMost(100)),
-        ("worst", 1.0, None),
-    )]
+    rows = [
+        row(f"promised end to refusal, {name}", [percentile(late, share)], "ms", goal=goal)
+        for name, share, goal in (
+            ("p50", 0.5, None),
+            ("p99", 0.99, AtMost(100)),
+            ("worst", 1.0, None),
+        )
+    ]
     report("deadline", rows)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import psycopg
-from _bench import AtMost, Row, Rounds, percentile, report, row
+from _bench import AtMost, Rounds, Row, percentile, report, row
 from _lapse import LAPSE_PASSWORD, active_grant, catalog, now, parts, prepare, sqlite_store
 
 from lapse.connectors import connect
@@ -58,9 +58,7 @@ async def _memberships(server: PrivatePostgres, dsn: str) -> list[Row]:
 async def _psql(
     server: PrivatePostgres, _connector: Connector, measured: dict[str, list[float]], _lateness: list[float]
 ) -> None:
-    lines = [
-        f"REVOKE app_reader FROM {', '.join(LOGINS[i : i + GRANTEES])};" for i in range(0, MEMBERSHIPS, GRANTEES)
-    ]
+    lines = [f"REVOKE app_reader FROM {', '.join(LOGINS[i : i + GRANTEES])};" for i in range(0, MEMBERSHIPS, GRANTEES)]
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write("\n".join(["BEGIN;", *lines, "COMMIT;"]))
         script.flush()

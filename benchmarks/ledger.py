@@ -8,15 +8,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from _bench import AtLeast, Row, Rounds, report, row
+from _bench import AtLeast, Rounds, Row, report, row
 from _lapse import now
-
 from lapse.control.sequencer import Sequencer
+from lapse.storage.keyring import Keyring
+
 from lapse.ledger.canonical import encode
 from lapse.ledger.entry import Entry
 from lapse.ledger.verify import verify_rows
 from lapse.storage import migrate, open_store
-from lapse.storage.keyring import Keyring
 
 ENTRIES, BATCH, ROUNDS = 40_000, 2_000, 5
 

@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from _bench import AtMost, Rounds, report
 from _lapse import active_grant, catalog, now, parts, sqlite_store
-from fakes.connector import FakeConnector
 
+from fakes.connector import FakeConnector
 from lapse.enforcement.enforcer import Enforcer
 from lapse.ports import Store
 
@@ -38,9 +38,7 @@ def main() -> None:
 async def _run() -> dict[str, list[float]]:
     measured: dict[str, list[float]] = {}
     async with AsyncExitStack() as stack:
-        stores = {
-            name: await stack.enter_async_context(sqlite_store(catalog(PEOPLE))) for name in ("small", "large")
-        }
+        stores = {name: await stack.enter_async_context(sqlite_store(catalog(PEOPLE))) for name in ("small", "large")}
         await _fill(stores["small"], SMALL)
         await _fill(stores["large"], LARGE)
         enforcers = {name: Enforcer(parts(store, FakeConnector())) for name, store in stores.items()}

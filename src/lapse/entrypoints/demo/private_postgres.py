@@ -82,9 +82,7 @@ def installation(version: int | None = None) -> Installation:
 
 
 def _machine_folders() -> list[Path]:
-    debian = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _number(path.parent.name), reverse=True
-    )
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _number(path.parent.name), reverse=True)
     on_path = shutil.which("postgres")
     return [*debian, *([Path(on_path).resolve().parent] if on_path else [])]
 
@@ -294,9 +292,7 @@ class PrivatePostgres:
 
     def _surroundings(self) -> dict[str, Any]:
         identity = (
-            {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
-            if self._account
-            else {}
+            {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []} if self._account else {}
         )
         return {
             "stdin": subprocess.DEVNULL,

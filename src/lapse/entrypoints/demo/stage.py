@@ -40,7 +40,7 @@ class Stage:
 
     @property
     def home(self) -> Home:
-        """lapse's home folder."""
+        """Lapse's home folder."""
         return Home(self.out / "home")
 
     @property
