@@ -1,0 +1,91 @@
+"""Ending live sessions, and watching until they are really gone.
+
+Which sessions: all of the account's own, whenever they began, since a membership works at once in every session and
+`SET ROLE` survives a REVOKE; and those of logins that reached the role through the account and can no longer
+use it. Sessions of superusers are left alone unless lapse is one: reading the catalog back tells on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lapse.connectors.postgresql.holdings import can_use
+from lapse.connectors.postgresql.server import Connection
+
+FIRST_LOOK_SECONDS = 0.002
+LONGEST_LOOK_SECONDS = 0.1
+
+_SESSIONS = """
+WITH RECURSIVE wanted(account, role) AS (
+    SELECT * FROM unnest(%s::oid[], %s::oid[])
+), below(login, account, role) AS (
+    SELECT account, account, role FROM wanted
+    UNION
+    SELECT m.member, b.account, b.role FROM pg_auth_members m JOIN below b ON m.roleid = b.login
+)
+SELECT DISTINCT s.pid, b.account
+FROM pg_stat_get_activity(NULL) s JOIN below b ON b.login = s.usesysid JOIN pg_roles l ON l.oid = b.login
+WHERE s.pid <> pg_backend_pid()
+  AND (NOT l.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
+  AND (b.login = b.account OR NOT EXISTS (SELECT 1 FROM pg_roles WHERE oid = b.role) OR NOT {still})
+"""
+_TERMINATE = "SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid"
+_LEFT = "SELECT pid FROM pg_stat_get_activity(NULL) WHERE pid = ANY(%s::int[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """By account id: how many sessions ended, and the process ids of those that would not in time."""
+
+    ended: dict[int, int] = field(default_factory=dict)
+    still: dict[int, list[int]] = field(default_factory=dict)
+
+
+async def cut_sessions(connection: Connection, pairs: Sequence[tuple[int, int]], patience_seconds: float) -> Cut:
+    """End the sessions that could use a role through an account; `pairs` are (account id, role id).
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: we may not end them.
+    """
+    seen: dict[int, int] = {}
+    loop = asyncio.get_running_loop()
+    deadline, pause = loop.time() + patience_seconds, FIRST_LOOK_SECONDS
+    left = await _end_all(connection, pairs, seen)
+    while left and loop.time() < deadline:
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_LOOK_SECONDS)
+        left = await _left(connection, left)
+        if not left:
+            # A session that was just logging in appears only now.
+            left = await _end_all(connection, pairs, seen)
+    return _counted(seen, left)
+
+
+async def _end_all(connection: Connection, pairs: Sequence[tuple[int, int]], seen: dict[int, int]) -> set[int]:
+    query = _SESSIONS.format(still=can_use(connection.info.server_version, "b.login", "b.role"))
+    cursor = await connection.execute(query, ([a for a, _ in pairs], [r for _, r in pairs]))
+    found: dict[int, int] = dict(await cursor.fetchall())
+    fresh = {pid: account for pid, account in found.items() if pid not in seen}
+    seen.update(fresh)
+    if fresh:
+        await connection.execute(_TERMINATE, (list(fresh),))
+    return set(fresh)
+
+
+async def _left(connection: Connection, pids: set[int]) -> set[int]:
+    cursor = await connection.execute(_LEFT, (list(pids),))
+    return {pid for (pid,) in await cursor.fetchall()}
+
+
+def _counted(seen: dict[int, int], left: set[int]) -> Cut:
+    ended: dict[int, int] = defaultdict(int)
+    still: dict[int, list[int]] = defaultdict(list)
+    for pid, account in seen.items():
+        if pid in left:
+            still[account].append(pid)
+        else:
+            ended[account] += 1
+    return Cut(dict(ended), dict(still))
