@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
-from lapse.entrypoints.demo.private_postgres import PrivatePostgres
+from lapse.entrypoints.demo.private_postgres import PrivatePostgres, installation, installations
 from support.postgres import PASSWORD, fresh_database, name, protected_target, run
 
 
@@ -33,3 +35,30 @@ def postgres_target(postgres_server):
     """A fresh protected target: see `TargetDatabase`."""
     with protected_target(postgres_server) as target:
         yield target
+
+
+@pytest.fixture(scope="session")
+def server_of_version(postgres_server):
+    """A function from a name like `pg16` to a running cluster of that version; each is started once."""
+    running = {f"pg{postgres_server.version}": postgres_server}
+    with ExitStack() as stack:
+
+        def start(wanted):
+            if wanted not in running:
+                running[wanted] = stack.enter_context(PrivatePostgres(installation(int(wanted[2:]))))
+            return running[wanted]
+
+        yield start
+
+
+@pytest.fixture
+def target_on(server_of_version):
+    """A function from a name like `pg16` to a fresh protected target on that version."""
+    with ExitStack() as stack:
+        yield lambda wanted: stack.enter_context(protected_target(server_of_version(wanted)))
+
+
+@pytest.fixture(params=[f"pg{one.version}" for one in installations()])
+def every_target(request, target_on):
+    """A fresh protected target on each version that this machine has."""
+    return target_on(request.param)

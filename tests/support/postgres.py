@@ -66,6 +66,10 @@ class TargetDatabase:
         return self.server.dsn(self.dbname, self.role(suffix), PASSWORD)
 
     @property
+    def lapse_role(self) -> str:
+        return self.role("lapse")
+
+    @property
     def lapse_dsn(self) -> str:
         return self.dsn("lapse")
 
@@ -136,7 +140,8 @@ def _drop_roles(target: TargetDatabase) -> None:
     """Drop every role of the target; the database may still be there and hold what they own."""
     admin = target.server.dsn()
     run(admin, f"DROP DATABASE IF EXISTS {name(target.dbname)} WITH (FORCE)")
-    rows = run(admin, "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", target.prefix)
+    prefixes = [target.prefix + "_", f"lapse_{target.prefix}_"]
+    rows = run(admin, "SELECT rolname FROM pg_roles WHERE rolname ^@ ANY (%s)", prefixes)
     roles = [row[0] for row in rows]
     if roles:
         run(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%s)", roles)

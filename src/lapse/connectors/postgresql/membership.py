@@ -94,8 +94,8 @@ def _revokes(connection: Connection, held: Iterable[Holding]) -> Iterable[Unit]:
     for holding in held:
         for grantor in holding.grantors:
             by_grantor[holding.role, grantor if several else None].append(holding.account)
-    for (role, grantor), accounts in by_grantor.items():
-        yield from units(accounts, partial(_revoke_statement, role, grantor))
+    for (role, by), accounts in by_grantor.items():
+        yield from units(accounts, partial(_revoke_statement, role, by))
 
 
 def _revoke_statement(role: str, grantor: str | None, accounts: Sequence[str]) -> sql.Composed:

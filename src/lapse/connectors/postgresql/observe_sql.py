@@ -13,7 +13,7 @@ from textwrap import dedent
 
 ROLES = dedent("""
     SELECT r.rolname::text, r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
-           r.rolbypassrls, 
+           r.rolbypassrls,
            CASE WHEN isfinite(r.rolvaliduntil) AND r.rolvaliduntil < '9999-01-01'
                 THEN greatest(r.rolvaliduntil, '1970-01-01') END,
            r.rolvaliduntil = '-infinity', coalesce(s.sessions, 0), s.last_activity

@@ -39,7 +39,7 @@ PORT_ATTEMPTS = 5
 PROBE_SECONDS = 0.01
 STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 SUPERUSER = "postgres"
-QUICK_NOT_DURABLE: Mapping[str, str] = {
+QUICK_NOT_DURABLE: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
