@@ -40,10 +40,6 @@ PROBE_SECONDS = 0.01
 STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 SUPERUSER = "postgres"
 QUICK_NOT_DURABLE: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-}
 DEFAULTS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
     "password_encryption": "scram-sha-256",
