@@ -37,7 +37,7 @@ async def main(store_url: str, resource: str, dsn: str, deadly_step: str = "") -
         connector=lambda _resource: connector,
         new_id=lambda prefix: f"{prefix}_{os.getpid()}",
         on_step=on_step,
-        on_trouble=lambda subject, text: print(f"{subject}: {text}", file=sys.stderr),
+        on_trouble=lambda subject, text: sys.stderr.write(f"{subject}: {text}\n"),
     )
     enforcer, stop = Enforcer(parts), asyncio.Event()
     running = asyncio.create_task(enforcer.run(stop))

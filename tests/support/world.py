@@ -13,8 +13,8 @@ from fakes.connector import FakeConnector
 from fakes.store import FakeStore
 from lapse.control.context import Control
 from lapse.control.policies import activate_policy
-from lapse.control.requests import create_request
 from lapse.control.questions import NewRequest
+from lapse.control.requests import create_request
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.principals import Account, Group, Principal, PrincipalKind

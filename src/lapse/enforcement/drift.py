@@ -21,16 +21,16 @@ Held = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftPlan:
-    """What one read of a target says: `found` is all drift that is there now, `cleared` what is no longer."""
+    """What one read of a target says.
+
+    `found` is all drift that is there now, `new` what of it no read saw before, `cleared` what is no longer there,
+    `missing` the active grants without their access.
+    """
 
     found: tuple[Drift, ...]
+    new: tuple[Drift, ...]
     cleared: tuple[Drift, ...]
     missing: tuple[Grant, ...]
-
-    @property
-    def new(self) -> tuple[Drift, ...]:
-        """Drift that this read saw for the first time."""
-        return tuple(d for d in self.found if d.first_seen == d.last_seen)
 
 
 def plan_drift(
@@ -60,6 +60,7 @@ def plan_drift(
     gone = [replace(d, cleared_at=at) for pair, d in before.items() if pair not in seen]
     return DriftPlan(
         found=tuple(found),
+        new=tuple(d for d in found if (d.account, d.role) not in before),
         cleared=tuple(gone) if observation.complete else (),
         missing=tuple(_missing(ours, held)) if observation.complete else (),
     )

@@ -71,11 +71,19 @@ async def _record_begin(parts: Parts, due: Sequence[Grant]) -> list[Grant] | Bas
     def begin(grant: Grant) -> Grant | None:
         return grant.ending(EndReason.ELAPSED, in_hand_until=again) if grant.state in LIVE else None
 
+    live = [grant for grant in due if grant.state in LIVE]
     try:
-        begun = {g.id: g for g in await transition(parts, [g for g in due if g.state in LIVE], begin)}
+        begun = {grant.id: grant for grant in await transition(parts, live, begin)}
+        lost = [grant.id for grant in live if grant.id not in begun]
+        begun |= {name: await _now(parts, name) for name in lost}
     except Exception as error:  # noqa: BLE001  whatever failed, the removal beside it must be waited for
         return error
     return [begun.get(grant.id, grant) for grant in due]
+
+
+async def _now(parts: Parts, grant_id: str) -> Grant:
+    """A grant that somebody else changed meanwhile, as it is."""
+    return await parts.store.read(lambda reader: reader.grant(grant_id))
 
 
 async def _record_outcomes(parts: Parts, revoking: Sequence[Grant], outcomes: Mapping[str, Removed | Failed]) -> None:
