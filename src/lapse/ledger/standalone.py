@@ -8,6 +8,8 @@ Standards: tree hashing and proofs RFC 9162 section 2.1; signatures Ed25519, RFC
 C2SP tlog-checkpoint in a C2SP signed-note.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import hashlib
@@ -268,12 +270,14 @@ def _verify_bundle(bundle: object, keys: Sequence[Key]) -> Checkpoint:
     if not isinstance(bundle, Mapping) or bundle["format"] != BUNDLE_FORMAT:
         raise VerificationFailed(f"the proof bundle is not of the format `{BUNDLE_FORMAT}`")
     checkpoint = open_checkpoint(bundle["checkpoint"].encode(), keys)
+    previous = -1
     for entry in bundle["entries"]:
-        leaf, seq = leaf_hash(entry["body"].encode()), entry["seq"]
-        if type(seq) is not int or not proves_inclusion(
-            leaf, seq, checkpoint.size, _read_proof(entry["proof"]), checkpoint.root
-        ):
-            raise VerificationFailed(f"entry {seq!r} is not proved to be in the ledger")
+        leaf, seq, proof = leaf_hash(entry["body"].encode()), entry["seq"], _read_proof(entry["proof"])
+        if type(seq) is not int or seq <= previous:
+            raise VerificationFailed(f"entry {seq!r} is in the bundle twice, out of order or misnumbered")
+        if not proves_inclusion(leaf, seq, checkpoint.size, proof, checkpoint.root):
+            raise VerificationFailed(f"entry {seq} is not proved to be in the ledger")
+        previous = seq
     earlier = bundle["earlier"]
     if earlier is not None:
         old = open_checkpoint(earlier["checkpoint"].encode(), keys)

@@ -120,6 +120,11 @@ class LedgerVerifier:
         self._broken_root: _Suspect | None = None
         self._check_kept()
 
+    @property
+    def expected(self) -> int:
+        """How many entries are sealed."""
+        return self._sealed.size
+
     def feed(self, rows: Iterable[tuple[int, bytes]], tile: TileReader | None = None) -> bool:
         """Take the next rows; False once something is broken, and further rows are of no use.
 

@@ -1,0 +1,93 @@
+"""Verifying the stored ledger, and proofs of stored entries for evidence. Reads only.
+
+Called by `lapse ledger verify` and by the review, before it relies on history and when it seals a pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from lapse.domain.data import Json
+from lapse.domain.errors import Corrupt, NotFound
+from lapse.ledger import tiles
+from lapse.ledger.bundle import proof_bundle, tiles_for_bundle
+from lapse.ledger.checkpoint import Checkpoint, Key, open_checkpoint
+from lapse.ledger.merkle import EMPTY_ROOT
+from lapse.ledger.tiles import TileId
+from lapse.ledger.verify import LedgerVerifier, Verdict
+from lapse.ports import LedgerStore
+
+ROWS = 16_384
+
+
+async def verify_stored_ledger(ledger: LedgerStore, keys: Sequence[Key], earlier: Sequence[bytes] = ()) -> Verdict:
+    """Verify all sealed entries against the newest checkpoint, the stored hash tiles and checkpoints kept elsewhere.
+
+    What is sealed while this reads is left for the next time.
+    """
+    try:
+        verifier = await _verifier(ledger, keys, earlier)
+    except Corrupt as error:
+        return Verdict(ok=False, size=0, root=EMPTY_ROOT, problem=error.message)
+    size, start, going_on = verifier.expected, 0, True
+    while start < size and going_on:
+        end = min(start + ROWS, size)
+        stored = await read_tiles(ledger, tiles.tiles_over(start, end))
+        rows = await ledger.entries(start, end)
+        going_on = verifier.feed(rows, lambda level, index, stored=stored: stored.get((level, index)))  # type: ignore[misc]
+        start = end
+    return verifier.verdict()
+
+
+async def prove_entries(
+    ledger: LedgerStore, keys: Sequence[Key], seqs: Iterable[int], earlier: bytes | None = None
+) -> dict[str, Json]:
+    """The entries `seqs`, the newest checkpoint and the proofs between them, as JSON data (`ledger.bundle`).
+
+    Raises:
+        NotFound: nothing is sealed yet, or one of `seqs` is not.
+        Corrupt: the checkpoint is not signed by one of `keys`, an entry is missing, or a proof does not hold.
+    """
+    note = await ledger.checkpoint()
+    if note is None:
+        raise NotFound("the ledger has no sealed entries yet", hint="wait a second, then try again")
+    sealed, wanted = open_checkpoint(note, keys), sorted(set(seqs))
+    beyond = [seq for seq in wanted if not 0 <= seq < sealed.size]
+    if beyond:
+        raise NotFound(f"entry {beyond[0]} is not sealed: the checkpoint covers {sealed.size} entries")
+    rows = [row for start, end in _runs(wanted) for row in await ledger.entries(start, end)]
+    if [seq for seq, _ in rows] != wanted:
+        raise Corrupt("a sealed entry is missing", hint="`lapse ledger verify` names it")
+    kept = open_checkpoint(earlier, keys) if earlier is not None else None
+    stored = await read_tiles(ledger, tiles_for_bundle(wanted, sealed, kept))
+    return proof_bundle(rows, note, keys, tile=lambda level, index: stored.get((level, index)), earlier=earlier)
+
+
+async def read_tiles(ledger: LedgerStore, places: Iterable[TileId]) -> dict[TileId, bytes]:
+    """The stored ones of these hash tiles."""
+    found = {}
+    for place in sorted(places):
+        data = await ledger.tile(*place)
+        if data is not None:
+            found[place] = data
+    return found
+
+
+async def _verifier(ledger: LedgerStore, keys: Sequence[Key], earlier: Sequence[bytes]) -> LedgerVerifier:
+    size = await ledger.size()
+    note = await ledger.checkpoint(size) if size else None
+    if size and note is None:
+        raise Corrupt(f"the ledger of {size} entries has no checkpoint")
+    sealed = open_checkpoint(note, keys) if note is not None else Checkpoint(keys[0].name, 0, EMPTY_ROOT)
+    if sealed.size != size:
+        raise Corrupt(f"the checkpoint for {size} entries is one for {sealed.size}")
+    return LedgerVerifier(sealed, [open_checkpoint(kept, keys) for kept in earlier])
+
+
+def _runs(seqs: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Runs of consecutive numbers, as start and end."""
+    start = 0
+    for at in range(1, len(seqs) + 1):
+        if at == len(seqs) or seqs[at] != seqs[at - 1] + 1:
+            yield seqs[start], seqs[at - 1] + 1
+            start = at

@@ -1,0 +1,167 @@
+"""Gives recorded entries their place in the ledger's tree, in batches, and signs the checkpoint of each batch.
+
+Guarantee: every committed entry is placed exactly once, whatever fails, restarts or runs at the same time; and no
+checkpoint is signed that does not continue the last one. What is stored is checked against the signed root before
+it is extended; where they differ nothing is sealed and `Corrupt` says so. Writers never wait for this. Run by the
+server, and once at the end of a command that works on the store directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from lapse.control.ledger_proofs import read_tiles
+from lapse.domain.errors import Conflict, Corrupt, Unavailable
+from lapse.ledger import tiles
+from lapse.ledger.checkpoint import Checkpoint, key_of, open_checkpoint, seal
+from lapse.ledger.merkle import EMPTY_ROOT, check_consistency, consistency_path, leaf_hash
+from lapse.ledger.tiles import TileId
+from lapse.ports import Clock, LedgerStore, Pending, Sequenced, Signer
+
+BATCH = 4096
+POLL = timedelta(seconds=1)
+ATTEMPTS = 5
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=500), timedelta(seconds=30)
+
+_RESTORE = "stop lapse, find out who changed the store, and restore the ledger's tables from a backup"
+
+
+class Sequencer:
+    """The one that appends to the tree. Several may run: a lease lets one work, the store refuses the others."""
+
+    def __init__(
+        self, ledger: LedgerStore, signer: Signer, clock: Clock, *, batch: int = BATCH, poll: timedelta = POLL
+    ) -> None:
+        """`poll` is how often to look for entries of other processes, and whether the lease is free."""
+        self._ledger = ledger
+        self._signer = signer
+        self._clock = clock
+        self._batch = batch
+        self._poll = poll
+        self._keys = [key_of(signer)]
+        self._last: Checkpoint | None = None
+
+    async def run(self, stop: asyncio.Event, wake: asyncio.Event | None = None) -> None:
+        """Place entries until `stop`. `wake` says that there are new ones; they are found without it too, later.
+
+        Raises:
+            Corrupt: what is stored is not what was sealed; nothing more was sealed.
+        """
+        pause = FIRST_PAUSE
+        while not stop.is_set():
+            try:
+                async with self._ledger.sequencer_lease() as mine:
+                    if mine:
+                        await self._work(stop, wake or asyncio.Event())
+                pause = FIRST_PAUSE
+                await self._rest(self._poll, stop)
+            except (Conflict, Unavailable):
+                await self._rest(pause, stop)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def run_once(self) -> int:
+        """Place all that is pending now; how many that were. 0 as well if another process has the lease.
+
+        Raises:
+            Corrupt: what is stored is not what was sealed.
+            Conflict, Unavailable: the store did not let us; trying again is useful.
+        """
+        total = 0
+        async with self._ledger.sequencer_lease() as mine:
+            while mine and (placed := await self.sequence_once()):
+                total += placed
+        return total
+
+    async def sequence_once(self) -> int:
+        """Place one batch of pending entries; how many they were.
+
+        Raises:
+            Corrupt: what is stored is not what was sealed.
+            Conflict: another sequencer was faster each time.
+            Unavailable: the store does not answer. The batch may have been placed all the same: the next call
+                reads anew, and places nothing twice.
+        """
+        for _ in range(ATTEMPTS - 1):
+            with suppress(Conflict):
+                return await self._place_batch()
+        return await self._place_batch()
+
+    async def _work(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
+        while not stop.is_set():
+            wake.clear()
+            if not await self.sequence_once():
+                await self._rest(self._poll, stop, wake)
+
+    async def _place_batch(self) -> int:
+        # The size is read before the entries: were it the other way round, a batch that another sequencer placed
+        # in between would be placed again after it, at a size that the store accepts.
+        size = await self._ledger.size()
+        pending = await self._ledger.pending(self._batch)
+        if not pending:
+            return 0
+        head, edge = await self._head(size)
+        await self._refuse_other_history(head)
+        await self._extend(head, edge, pending)
+        return len(pending)
+
+    async def _extend(self, head: Checkpoint, edge: dict[TileId, bytes], pending: Sequence[Pending]) -> None:
+        hashes = [leaf_hash(entry.body) for entry in pending]
+        stored = _reader(edge)
+        changed = tiles.extend(head.size, hashes, stored)
+        size = head.size + len(pending)
+        root = tiles.tree_root(size, tiles.overlay(changed, stored))
+        places = [
+            Sequenced(seq, entry.id, hash_)
+            for seq, (entry, hash_) in enumerate(zip(pending, hashes, strict=True), start=head.size)
+        ]
+        await self._ledger.commit_batch(head.size, places, changed, seal(size, root, self._signer))
+        self._last = Checkpoint(self._signer.name, size, root)
+
+    async def _head(self, size: int) -> tuple[Checkpoint, dict[TileId, bytes]]:
+        """The signed checkpoint at `size`, and the tiles to extend; they were checked to have its root."""
+        if size == 0:
+            return Checkpoint(self._signer.name, 0, EMPTY_ROOT), {}
+        note = await self._ledger.checkpoint(size)
+        if note is None:
+            raise Corrupt(f"the ledger of {size} entries has no checkpoint", hint=_RESTORE)
+        head = open_checkpoint(note, self._keys)
+        edge = await read_tiles(self._ledger, tiles.edge(size))
+        if head.size != size or tiles.tree_root(size, _reader(edge)) != head.root:
+            raise Corrupt(
+                f"the stored hash tiles of the ledger's {size} entries do not have the root that was signed",
+                hint=_RESTORE,
+            )
+        return head, edge
+
+    async def _refuse_other_history(self, head: Checkpoint) -> None:
+        """What this process saw sealed must still be there: no roll-back, no second history."""
+        last = self._last
+        if last is None or last == head:
+            return
+        if head.size < last.size:
+            raise Corrupt(
+                f"the ledger has {head.size} entries, but {last.size} were sealed",
+                hint="if a backup was restored on purpose, restart lapse; otherwise find out who changed the store",
+            )
+        needed = await read_tiles(self._ledger, tiles.tiles_for_consistency(last.size, head.size))
+        check_consistency(last, head, consistency_path(last.size, head.size, tiles.nodes(_reader(needed))))
+
+    async def _rest(self, at_most: timedelta, *events: asyncio.Event) -> None:
+        """Wait for one of the events, or for time to pass."""
+        waits: list[Coroutine[Any, Any, Any]] = [event.wait() for event in events]
+        waits.append(self._clock.wait_until(self._clock.now() + at_most))
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _reader(found: dict[TileId, bytes]) -> tiles.TileReader:
+    return lambda level, index: found.get((level, index))
