@@ -80,7 +80,7 @@ async def open_app(
 
 def _assembled(home: Home, settings: Settings, parts: Parts, keyring: Keyring, targets: Targets) -> App:
     enforcer = Enforcer(parts)
-    sequencer = Sequencer(parts.store.ledger, keyring.signer)
+    sequencer = Sequencer(parts.store.ledger, keyring.signer, parts.clock)
     return App(
         home=home,
         settings=settings,
