@@ -70,7 +70,7 @@ async def remove(server: Server, clock: Clock, assignments: Sequence[Assignment]
     """Revoke, end sessions and watch them go, then read back. Raises `Unavailable` when nothing is known."""
     pairs = [(a.account, a.native["role"]) for a in assignments]
     async with server.connection() as connection:
-        before = await holdings(connection, pairs)
+        before = await holdings(connection, pairs, direct_only=True)
         errors = await carry_out(connection, list(_revokes(connection, before)))
         cut, cut_error = await cut_quietly(server, connection, before)
         after = await holdings(connection, pairs)

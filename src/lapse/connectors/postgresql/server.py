@@ -192,5 +192,5 @@ def _settings(limits: Limits) -> sql.Composed:
     return sql.SQL(
         "SET search_path = pg_catalog, pg_temp; SET DateStyle = 'ISO'; SET TimeZone = 'UTC';"
         " SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {};"
-        " SET client_min_messages = error; SET standard_conforming_strings = on"
+        " SET client_min_messages = error; SET standard_conforming_strings = on; SET jit = off"
     ).format(milliseconds(limits.statement), milliseconds(limits.lock), milliseconds(limits.call))

@@ -1,0 +1,63 @@
+"""A connector to a fresh protected target, and short ways to say what it is asked to do."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+
+from lapse.connectors.postgresql import Limits, PostgresConnector
+from lapse.domain.access import Assignment
+
+ENDS = datetime(2030, 1, 1, 12, tzinfo=UTC)
+QUICK = Limits(connect=2, statement=5, lock=2, dying_session=3, call=10, observe=20)
+_numbers = count(1)
+
+
+class Asked:
+    """Makes assignments on one target."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def membership(self, account="alice", role="reader", **native):
+        native = {"role": self.target.role(role), "mode": "membership", **native}
+        return Assignment(grant_id=f"g{next(_numbers)}", account=self.target.role(account), native=native, ends_at=ENDS)
+
+    def login(self, role="reader", **native):
+        native = {"role": self.target.role(role), "mode": "ephemeral", **native}
+        number = next(_numbers)
+        account = f"lapse_{self.target.prefix}_{number}"
+        return Assignment(grant_id=f"g{number}", account=account, native=native, ends_at=ENDS)
+
+
+@pytest.fixture
+def asked(postgres_target):
+    return Asked(postgres_target)
+
+
+@pytest.fixture
+async def connect_as():
+    """A function from a DSN to a connector with short patience; all are closed at the end."""
+    made = []
+
+    def connect(dsn, limits=QUICK):
+        made.append(PostgresConnector("pg-test", dsn, limits=limits))
+        return made[-1]
+
+    yield connect
+    for connector in made:
+        await connector.close()
+
+
+@pytest.fixture
+def connector(connect_as, postgres_target):
+    return connect_as(postgres_target.lapse_dsn)
+
+
+@pytest.fixture
+def through():
+    """A DSN that goes to another port."""
+    return lambda dsn, port: re.sub(r":\d+/", f":{port}/", dsn)
