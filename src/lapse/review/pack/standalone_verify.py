@@ -1,0 +1,285 @@
+"""Verifies a sealed review pack, folder or zip: `python verify.py [PACK] [--key VKEY]`, offline.
+
+Guarantee: `verify_pack` says that a pack is verified only if every byte of it is as it was signed: the manifest
+by its DSSE signature, each file by size and SHA-256, no file missing or added, the zip itself byte for byte, the
+ledger checkpoint by its signature, and each ledger entry by its proof of inclusion. It never raises for what it
+is given. This source is also part of the `verify.py` inside a pack: Python 3.8 and its standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from typing import Any, Dict, List, NamedTuple, Optional, Union
+
+from lapse.ledger.standalone import Key, VerificationFailed, ed25519_verify, read_key, verify_bundle
+from lapse.review.pack.standalone_container import FolderPack, PackDefect, ZipPack, printable
+from lapse.review.pack.standalone_manifest import (
+    ENVELOPE,
+    LARGEST_DOCUMENT,
+    MANIFEST,
+    UNLISTED,
+    Envelope,
+    FileEntry,
+    evidence_sha256,
+    files_of,
+    pae,
+    read_envelope,
+    read_manifest,
+)
+
+KEY_FILE = "keys/signer.vkey"
+CHECKPOINT = "ledger/checkpoint"
+PROOFS = "ledger/proofs.json"
+LARGEST_PROOFS = 1 << 30
+VERIFIED, NOT_VERIFIED, MISUSED = 0, 1, 2
+
+
+class Problem(NamedTuple):
+    """What is wrong: `file` inside the pack (or the pack itself), and a sentence about it."""
+
+    file: str
+    problem: str
+
+
+class Verification:
+    """The outcome: `problems` is empty if and only if the pack is verified."""
+
+    def __init__(self, pack: str) -> None:
+        self.pack = pack
+        self.problems = []  # type: List[Problem]
+        self.manifest = {}  # type: Dict[str, Any]
+        self.manifest_sha256 = ""
+        self.signer = ""
+        self.trusted_key = False
+        self.files = 0
+        self.bytes = 0
+        self.entries_proved = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found wrong."""
+        return not self.problems
+
+    def blame(self, file: str, problem: str) -> None:
+        """Record what is wrong with a file."""
+        self.problems.append(Problem(file, problem))
+
+
+Pack = Union[FolderPack, ZipPack]
+
+
+def verify_pack(path: str, trusted_key: Optional[str] = None) -> Verification:
+    """Check everything that a pack lets one check; all problems are collected, each under the file's name.
+
+    `trusted_key` (a C2SP vkey, `name+hash+base64`) must be the signer's. Without it the pack's own key is used,
+    which shows that nothing was changed since it was signed, and not who signed it.
+    """
+    outcome = Verification(os.path.basename(os.path.abspath(path)))
+    try:
+        trusted = read_key(trusted_key) if trusted_key else None
+    except VerificationFailed as error:
+        outcome.blame("--key", str(error))
+        return outcome
+    try:
+        pack = FolderPack(path) if os.path.isdir(path) else ZipPack(path)  # type: Pack
+    except PackDefect as defect:
+        outcome.blame(defect.file, defect.problem)
+    except OSError as error:
+        outcome.blame(outcome.pack, "cannot be read: " + (error.strerror or "unknown error").lower())
+    else:
+        try:
+            _verify(pack, trusted, outcome)
+        finally:
+            pack.close()
+    return outcome
+
+
+def _verify(pack: Pack, trusted: Optional[Key], outcome: Verification) -> None:
+    try:
+        envelope = read_envelope(_content(pack, ENVELOPE, 2 * LARGEST_DOCUMENT))
+        outcome.manifest = read_manifest(envelope.payload)
+    except PackDefect as defect:
+        outcome.blame(defect.file, defect.problem)
+        return
+    except ValueError as error:
+        outcome.blame(ENVELOPE, "cannot be trusted: " + str(error))
+        return
+    outcome.manifest_sha256 = hashlib.sha256(envelope.payload).hexdigest()
+    _check_copy(pack, envelope, outcome)
+    _check_files(pack, outcome)
+    key = _key(pack, trusted, outcome)
+    if key is not None:
+        _check_signature(envelope, key, outcome)
+        _check_ledger(pack, key, outcome)
+
+
+def _content(pack: Pack, name: str, largest: int) -> bytes:
+    """All of a file that is read whole."""
+    if name not in pack.names:
+        raise PackDefect(name, "is missing")
+    if pack.size(name) > largest:
+        raise PackDefect(name, "is larger than any that a pack holds")
+    try:
+        return b"".join(pack.chunks(name))
+    except OSError as error:
+        raise PackDefect(name, "cannot be read: " + (error.strerror or "unknown error").lower()) from None
+
+
+def _check_copy(pack: Pack, envelope: Envelope, outcome: Verification) -> None:
+    """`manifest.json` is there to be read by people; it must be what was signed."""
+    try:
+        if _content(pack, MANIFEST, LARGEST_DOCUMENT) != envelope.payload:
+            outcome.blame(MANIFEST, "is not the manifest that " + ENVELOPE + " carries")
+    except PackDefect as defect:
+        outcome.blame(defect.file, defect.problem)
+
+
+def _check_files(pack: Pack, outcome: Verification) -> None:
+    listed = files_of(outcome.manifest)
+    paths = [item.path for item in listed]
+    if paths != sorted(set(paths)) or set(paths) & set(UNLISTED):
+        outcome.blame(ENVELOPE, "does not list each file once, in order")
+    if pack.name and pack.name != outcome.manifest["pack"]:
+        outcome.blame(pack.label, "calls its folder `" + pack.name + "`, the manifest says otherwise")
+    for name in sorted(set(pack.names) - set(paths) - set(UNLISTED)):
+        outcome.blame(name, "is not in the manifest: it was added")
+    for item in listed:
+        _check_file(pack, item, outcome)
+    if evidence_sha256(listed) != outcome.manifest["evidence_sha256"]:
+        outcome.blame(ENVELOPE, "names another hash of the evidence than its files have")
+
+
+def _check_file(pack: Pack, item: FileEntry, outcome: Verification) -> None:
+    if item.path not in pack.names:
+        outcome.blame(printable(item.path), "is missing")
+        return
+    digest, size = hashlib.sha256(), 0
+    try:
+        for chunk in pack.chunks(item.path):
+            digest.update(chunk)
+            size += len(chunk)
+    except (OSError, PackDefect) as error:
+        outcome.blame(item.path, getattr(error, "problem", "cannot be read"))
+        return
+    outcome.files += 1
+    outcome.bytes += size
+    if size != item.size:
+        outcome.blame(item.path, "has {:,} bytes, {:,} were sealed".format(size, item.size))
+    elif digest.hexdigest() != item.sha256:
+        outcome.blame(item.path, "was changed: its SHA-256 is not the one that was sealed")
+
+
+def _key(pack: Pack, trusted: Optional[Key], outcome: Verification) -> Optional[Key]:
+    """The key to check signatures with: the trusted one, or else the pack's own."""
+    try:
+        own = read_key(_content(pack, KEY_FILE, 4096).decode("ascii"))
+    except PackDefect as defect:
+        outcome.blame(defect.file, defect.problem)
+        return trusted
+    except (VerificationFailed, UnicodeDecodeError):
+        outcome.blame(KEY_FILE, "is not a public key")
+        return trusted
+    if trusted is not None and own != trusted:
+        outcome.blame(KEY_FILE, "is not the key that you trust: somebody else signed this pack")
+    outcome.trusted_key = own == trusted
+    return trusted or own
+
+
+def _check_signature(envelope: Envelope, key: Key, outcome: Verification) -> None:
+    outcome.signer = key.name + "+" + key.hash.hex()
+    if envelope.keyid != outcome.signer or outcome.manifest["key"] != outcome.signer:
+        outcome.blame(ENVELOPE, "was signed with another key than `" + printable(outcome.signer) + "`")
+    elif not ed25519_verify(key.public_key, pae(envelope.payload), envelope.signature):
+        outcome.blame(ENVELOPE, "its signature is wrong: the manifest was changed, or signed by somebody else")
+
+
+def _check_ledger(pack: Pack, key: Key, outcome: Verification) -> None:
+    claimed = outcome.manifest["ledger"]
+    if claimed is None:
+        if {CHECKPOINT, PROOFS} & set(pack.names):
+            outcome.blame(ENVELOPE, "has no ledger, but the pack holds parts of one")
+        return
+    try:
+        note = _content(pack, CHECKPOINT, LARGEST_DOCUMENT)
+        bundle = json.loads(_content(pack, PROOFS, LARGEST_PROOFS).decode("ascii"))
+        checkpoint = verify_bundle(bundle, [key])
+    except PackDefect as defect:
+        outcome.blame(defect.file, defect.problem)
+    except VerificationFailed as error:
+        outcome.blame(PROOFS, "does not hold: " + printable_sentence(str(error)))
+    except (ValueError, RecursionError):
+        outcome.blame(PROOFS, "is not JSON")
+    else:
+        outcome.entries_proved = len(bundle["entries"])
+        if note != bundle["checkpoint"].encode():
+            outcome.blame(CHECKPOINT, "is not the checkpoint that the proofs lead to")
+        named = (claimed["origin"], claimed["checkpoint_size"], claimed["root_sha256"], claimed["entries"])
+        if named != (checkpoint.origin, checkpoint.size, checkpoint.root.hex(), outcome.entries_proved):
+            outcome.blame(ENVELOPE, "names another ledger checkpoint than the one in the pack")
+
+
+def printable_sentence(text: str) -> str:
+    """A message that may quote the pack, made safe to print."""
+    return text[:300].encode("unicode_escape").decode("ascii")
+
+
+def report_lines(outcome: Verification) -> List[str]:
+    """The outcome for a person, a line each; the last line is the verdict."""
+    lines = ["  {:<10} {}".format(label, text) for label, text in _facts(outcome)]
+    lines.extend("  PROBLEM    {}: {}".format(item.file, item.problem) for item in outcome.problems)
+    if outcome.ok:
+        return [*lines, "VERIFIED   " + outcome.pack]
+    files = sorted({item.file for item in outcome.problems})
+    return [*lines, "NOT VERIFIED   {}: {}".format(outcome.pack, ", ".join(files[:5]))]
+
+
+def _facts(outcome: Verification) -> List[List[str]]:
+    if not outcome.manifest:
+        return []
+    manifest, facts = outcome.manifest, []
+    facts.append(["pack", "{}, sealed {}".format(printable(manifest["pack"]), printable(manifest["sealed_at"]))])
+    facts.append(["manifest", "SHA-256 " + outcome.manifest_sha256])
+    facts.append(
+        ["files", "{:,} of {:,} read, {:,} bytes".format(outcome.files, len(manifest["files"]), outcome.bytes)]
+    )
+    if outcome.signer:
+        facts.append(["signer", printable(outcome.signer)])
+        facts.append(["key", _about_key(outcome)])
+    facts.append(["ledger", _about_ledger(outcome)])
+    return facts
+
+
+def _about_key(outcome: Verification) -> str:
+    if outcome.trusted_key:
+        return "the one you trust: integrity and origin are checked"
+    return (
+        "the pack's own: this shows that nothing changed since it was signed, not who signed it; "
+        "get the signer's key another way and give it with --key"
+    )
+
+
+def _about_ledger(outcome: Verification) -> str:
+    claimed = outcome.manifest["ledger"]
+    if claimed is None:
+        return "none: the review was made without one"
+    return "{:,} entries proved in a ledger of {:,}".format(outcome.entries_proved, claimed["checkpoint_size"])
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Exit status: 0 verified, 1 not verified, 2 misused."""
+    parser = argparse.ArgumentParser(description="Verify a sealed review pack, offline.")
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser.add_argument("pack", nargs="?", default=here, help="the folder or the .zip (default: where this file is)")
+    parser.add_argument("--key", metavar="VKEY", help="the signer's public key, got from a source you trust")
+    options = parser.parse_args(arguments)
+    outcome = verify_pack(options.pack, options.key)
+    sys.stdout.write("\n".join(report_lines(outcome)) + "\n")
+    return VERIFIED if outcome.ok else NOT_VERIFIED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

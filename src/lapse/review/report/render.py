@@ -1,0 +1,87 @@
+"""Renders the report: one self-contained HTML file, no script, no request to anywhere.
+
+Called when a pack is sealed, and for a draft before that. Every value is escaped by the template engine; the
+page forbids itself scripts and foreign content by its content security policy as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+
+import jinja2
+from markupsafe import Markup
+
+from lapse.domain.data import Json
+from lapse.domain.names import is_printable
+from lapse.domain.reviews import Severity
+from lapse.review.model import ReviewResult
+from lapse.review.report import charts, view, words
+
+_PACKAGE = "lapse.review.report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFacts:
+    """What the report says beyond the result. Without `evidence_sha256` it is a draft, and says so.
+
+    `key` names the signing key (`name+hash`); `ledger` is what the pack's manifest says of the ledger;
+    `policies` are (version, activated at, activated by).
+    """
+
+    title: str
+    made_at: datetime
+    made_by: str
+    product_version: str
+    key: str = ""
+    evidence_sha256: str = ""
+    ledger: Mapping[str, Json] | None = None
+    policies: tuple[tuple[str, datetime, str], ...] = ()
+
+
+def render_report(result: ReviewResult, facts: ReportFacts) -> str:
+    """The report as HTML text; the same values give the same text."""
+    lag = result.workflows.lag
+    return _template().render(
+        result=result,
+        facts=facts,
+        view=view.view_of(result),
+        exposure_chart=charts.exposure_chart(result.audit.exposure),
+        lag_chart=charts.lag_chart(lag[0]) if lag else None,
+        css=_css(),
+    )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_visible,
+    )
+    for name in ("count", "hours", "lag", "duration", "day", "moment", "share", "figure", "evidence_text", "label"):
+        environment.filters[name] = getattr(words, name)
+    environment.filters["quantile"] = charts.quantile_text
+    environment.globals.update(
+        quantiles=charts.quantiles, severities=tuple(Severity), most_evidence=view.MOST_EVIDENCE_SHOWN
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _visible(value: object) -> object:
+    """A text as it can be seen: control and direction-changing characters as escapes, so none hides another."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(c if c in "\n\t" or is_printable(c) else c.encode("unicode_escape").decode() for c in value)
+
+
+@cache
+def _css() -> Markup:
+    """Our own style sheet, which holds nothing that a review brought."""
+    return Markup(files(_PACKAGE).joinpath("report.css").read_text("utf-8"))  # noqa: S704  a file of this package
