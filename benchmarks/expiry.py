@@ -38,7 +38,7 @@ async def _memberships(server: PrivatePostgres, dsn: str) -> list[Row]:
     measured: dict[str, list[float]] = {"psql": [], "sql": [], "whole": []}
     lateness: list[float] = []
     connector = connect("postgresql", "pg-prod", dsn)
-    sides = (_psql, _one_statement_each, _lapse)
+    sides = (_psql, _statements_only, _lapse)
     for turn in range(ROUNDS):
         for side in sides if turn % 2 == 0 else reversed(sides):
             _grant_all(server, LOGINS)
@@ -67,8 +67,8 @@ async def _psql(
         measured["psql"].append(time.perf_counter() - started)
 
 
-async def _one_statement_each(
-    server: PrivatePostgres, connector: Connector, measured: dict[str, list[float]], _lateness: list[float]
+async def _statements_only(
+    _server: PrivatePostgres, connector: Connector, measured: dict[str, list[float]], _lateness: list[float]
 ) -> None:
     """The connector's own revoking statements, without reading back."""
     from lapse.connectors.postgresql import membership
