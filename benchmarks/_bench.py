@@ -16,6 +16,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,8 @@ def in_child(work: Callable[..., Any], *args: Any) -> tuple[float, int, Any]:
     `work` must be a function of a module, and its arguments and result picklable.
     """
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_measured, (work, args))
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_measured, work, args).result()
 
 
 def _measured(work: Callable[..., Any], args: tuple[Any, ...]) -> tuple[float, int, Any]:
