@@ -24,6 +24,7 @@ LARGEST_NOTE = 1_000_000
 MOST_SIGNATURES = 100
 LONGEST_PROOF = 63
 KEY_HASH_BYTES = 4
+_CHECKPOINT_LINES = 3
 _ALGORITHM_ED25519 = b"\x01"
 
 
@@ -197,10 +198,10 @@ def read_checkpoint_text(text: str) -> Checkpoint:
     Raises:
         VerificationFailed: not such a text.
     """
-    origin, size, root, *extensions = [*text.split("\n"), "", ""][:-2] if text.endswith("\n") else ["", "", ""]
-    *extensions, after_last = extensions or [""]
-    if not origin or after_last or not all(extensions):
+    lines = text.split("\n")
+    if len(lines) <= _CHECKPOINT_LINES or lines.pop() or not all(lines):
         raise VerificationFailed("the checkpoint is not an origin, a size and a root, one a line")
+    origin, size, root, *extensions = lines
     if not re.fullmatch(r"0|[1-9][0-9]{0,18}", size) or int(size) > LARGEST_SIZE:
         raise VerificationFailed("the checkpoint's size is not a decimal number of entries")
     raw = _unbase64(root)
