@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from itertools import count
 
 import pytest
 
 from lapse.connectors.postgresql import Limits, PostgresConnector
-from lapse.domain.access import Assignment
+from support.asked import Asked
 
-ENDS = datetime(2030, 1, 1, 12, tzinfo=UTC)
 QUICK = Limits(connect=2, statement=5, lock=2, dying_session=3, call=10, observe=20)
-_numbers = count(1)
-
-
-class Asked:
-    """Makes assignments on one target."""
-
-    def __init__(self, target):
-        self.target = target
-
-    def membership(self, account="alice", role="reader", **native):
-        native = {"role": self.target.role(role), "mode": "membership", **native}
-        return Assignment(grant_id=f"g{next(_numbers)}", account=self.target.role(account), native=native, ends_at=ENDS)
-
-    def login(self, role="reader", **native):
-        native = {"role": self.target.role(role), "mode": "ephemeral", **native}
-        number = next(_numbers)
-        account = f"lapse_{self.target.prefix}_{number}"
-        return Assignment(grant_id=f"g{number}", account=account, native=native, ends_at=ENDS)
 
 
 @pytest.fixture
