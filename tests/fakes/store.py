@@ -28,7 +28,7 @@ from lapse.ports import Page, Pending, PolicyVersion, Reader, Sequenced, Transac
 T = TypeVar("T")
 ATTEMPTS = 5
 
-TABLES = [
+TABLES = (
     "request",
     "decision",
     "grant",
@@ -44,7 +44,7 @@ TABLES = [
     "reply",
     "single",
     "entry",
-]
+)
 
 
 class FakeTransaction:
@@ -53,6 +53,7 @@ class FakeTransaction:
     def __init__(self, tables: Mapping[str, dict[Any, Any]]) -> None:
         self.tables = dict(tables)
         self._copied: set[str] = set()
+        self.failure: Conflict | None = None
 
     # reading
 
@@ -111,9 +112,7 @@ class FakeTransaction:
 
     async def grants_due(self, now: datetime, limit: int, *, besides: Iterable[str] = ()) -> Sequence[Grant]:
         busy = frozenset(besides)
-        due = [
-            g for g in self.tables["grant"].values() if g.due_at and g.due_at <= now and g.resource not in busy
-        ]
+        due = [g for g in self.tables["grant"].values() if g.due_at and g.due_at <= now and g.resource not in busy]
         return sorted(due, key=lambda g: (g.due_at, g.id))[:limit]
 
     async def next_due(self, after: datetime | None = None) -> datetime | None:
@@ -220,7 +219,7 @@ class FakeTransaction:
 
     async def add_token(self, token: Token) -> None:
         if self._where("token", digest=token.digest):
-            raise Conflict(f"token `{token.id}` already exists")
+            raise self._fail(f"token `{token.id}` already exists")
         self._add("token", token.id, token)
 
     async def revoke_token(self, token_id: str, at: datetime) -> None:
@@ -278,14 +277,18 @@ class FakeTransaction:
 
     def _add(self, table: str, key: str, value: object) -> None:
         if key in self.tables[table]:
-            raise Conflict(f"{table.replace('_', ' ')} `{key}` already exists")
+            raise self._fail(f"{table.replace('_', ' ')} `{key}` already exists")
         self._table(table)[key] = value
 
     def _save(self, table: str, value: Any) -> None:
         stored = self.tables[table].get(value.id)
         if stored is None or stored.version != value.version - 1:
-            raise Conflict(f"{table} `{value.id}` was changed by somebody else")
+            raise self._fail(f"{table} `{value.id}` was changed by somebody else")
         self._table(table)[value.id] = value
+
+    def _fail(self, message: str) -> Conflict:
+        self.failure = Conflict(message)
+        return self.failure
 
     def _pending_requests(self) -> list[Request]:
         return [r for r in self.tables["request"].values() if r.state is RequestState.PENDING]
@@ -407,6 +410,8 @@ class FakeStore:
         async with self._writer:
             transaction = FakeTransaction(self.tables)
             result = await work(transaction)
+            if transaction.failure is not None:
+                raise transaction.failure
             await self.commit_point()
             self.tables = transaction.tables
             if self._fault is not None:

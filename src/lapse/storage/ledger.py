@@ -1,0 +1,217 @@
+"""The ledger's tables: `ports.LedgerStore` over a backend. Used by the sequencer and by the verifier.
+
+Entries are only ever added, by writers, and a trigger queues each for the sequencer; so one that commits late is
+still found. The sequencer's batch says which entry has which place. Places are kept as runs (`first_seq`, `first_id`,
+`length`), because entries that follow each other in the table nearly always do so in the tree: one row for a batch,
+and on SQLite one for the whole ledger. The body is written once and never touched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lapse.domain.errors import Conflict, Corrupt, InvalidInput
+from lapse.ports import Page, Pending, Sequenced
+from lapse.storage import ledger_queries as sql
+from lapse.storage.links import Link, Unit
+
+if TYPE_CHECKING:
+    from lapse.storage.store import Backend
+
+WINDOW = 8192
+"""How many entries are looked through at a time where no index helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Entries `first_id … first_id + length - 1` have the places from `first_seq` on."""
+
+    first_seq: int
+    first_id: int
+    length: int
+
+    @property
+    def end_seq(self) -> int:
+        """The place after the last."""
+        return self.first_seq + self.length
+
+    @property
+    def end_id(self) -> int:
+        """The id after the last."""
+        return self.first_id + self.length
+
+    def cut(self, start: int, end: int) -> Run:
+        """The part with `start <= seq < end`; its length may be 0."""
+        first = max(start, self.first_seq)
+        length = max(0, min(end, self.end_seq) - first)
+        return Run(first, self.first_id + first - self.first_seq, length)
+
+
+class SqlLedgerStore:
+    """What the sequencer and the verifier need."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def pending(self, limit: int) -> Sequence[Pending]:
+        """Entries that have no place yet, by id."""
+        rows = await self._backend.read(lambda link: link.rows(sql.PENDING, limit=limit))
+        return [Pending(id=key, body=body) for key, body in rows]
+
+    async def commit_batch(
+        self,
+        expected_size: int,
+        placed: Sequence[Sequenced],
+        tiles: Mapping[tuple[int, int], bytes],
+        checkpoint: bytes,
+    ) -> None:
+        """Store places, changed hash tiles and the signed checkpoint in one transaction.
+
+        Raises:
+            Conflict: the tree no longer has `expected_size` entries (another sequencer was faster).
+        """
+        runs = runs_of(expected_size, placed)
+        new_tiles = [(level, position, hashes) for (level, position), hashes in tiles.items()]
+
+        async def work(unit: Unit) -> None:
+            new_size = expected_size + len(placed)
+            if not await unit.change(sql.GROW, expected=expected_size, new_size=new_size):
+                raise unit.fail(Conflict(f"the ledger no longer has {expected_size} entries"))
+            for run in runs:
+                await _place(unit, run)
+            await unit.change_many(sql.PUT_TILES, new_tiles)
+            await unit.change_many(sql.PUT_CHECKPOINT, [(new_size, checkpoint)])
+
+        await self._backend.write_ledger(work)
+
+    async def size(self) -> int:
+        """How many entries have a place."""
+        rows = await self._backend.read(lambda link: link.rows(sql.SIZE))
+        if not rows:
+            raise Corrupt("the ledger has lost its size", hint="restore the database from a backup")
+        return int(rows[0][0])
+
+    async def entries(self, start: int, end: int) -> Sequence[tuple[int, bytes]]:
+        """(seq, canonical bytes) for start <= seq < end, in order; gaps show as missing rows."""
+
+        async def work(link: Link) -> list[tuple[int, bytes]]:
+            found: list[tuple[int, bytes]] = []
+            for run in await _runs(link, start, end):
+                found += _with_places(run, await _bodies(link, run))
+            return found
+
+        return await self._backend.read(work)
+
+    async def find(
+        self, *, subject: str | None = None, type_prefix: str | None = None, page: Page
+    ) -> Sequence[tuple[int, bytes]]:
+        """Sequenced entries about `subject`, newest first; `page.after` is a place in the tree.
+
+        By subject an index answers. By type alone the newest entries are looked through until the page is full.
+        """
+        after = _place_after(page)
+        if subject is None:
+            return await self._backend.read(lambda link: _look_through(link, type_prefix or "", page, after))
+        rows = await self._backend.read(
+            lambda link: link.rows(
+                sql.about(newest_first=page.newest_first),
+                subject=subject,
+                prefix=type_prefix or "",
+                prefix_length=len(type_prefix or ""),
+                after=after,
+                limit=page.limit,
+            )
+        )
+        return [(seq, body) for seq, body in rows]
+
+    async def tile(self, level: int, index: int) -> bytes | None:
+        """The hashes of one tile."""
+        rows = await self._backend.read(lambda link: link.rows(sql.TILE, level=level, position=index))
+        return rows[0][0] if rows else None
+
+    async def checkpoint(self, size: int | None = None) -> bytes | None:
+        """The signed note for `size` entries, or the newest."""
+        if size is None:
+            rows = await self._backend.read(lambda link: link.rows(sql.NEWEST_CHECKPOINT))
+        else:
+            rows = await self._backend.read(lambda link: link.rows(sql.CHECKPOINT, size=size))
+        return rows[0][0] if rows else None
+
+    def sequencer_lease(self) -> AbstractAsyncContextManager[bool]:
+        """Hold the right to be the one sequencer; yields False if another process holds it."""
+        return self._backend.lease()
+
+
+def runs_of(expected_size: int, placed: Sequence[Sequenced]) -> list[Run]:
+    """`placed` as runs; `ValueError` unless it gives the places from `expected_size` on, in order."""
+    runs: list[Run] = []
+    for seq, place in enumerate(placed, expected_size):
+        if place.seq != seq:
+            raise ValueError(f"place {place.seq} given where {seq} is next")
+        last = runs[-1] if runs else None
+        if last is not None and last.end_id == place.id:
+            runs[-1] = Run(last.first_seq, last.first_id, last.length + 1)
+        else:
+            runs.append(Run(seq, place.id, 1))
+    return runs
+
+
+async def _place(unit: Unit, run: Run) -> None:
+    """Take the entries of `run` out of the queue and note their places, behind the run before if it fits."""
+    taken = await unit.change(sql.TAKE, first_id=run.first_id, end_id=run.end_id)
+    if taken != run.length:
+        raise unit.fail(Conflict("some of these entries have a place already, or do not exist"))
+    if not await unit.change(sql.LENGTHEN, seq=run.first_seq, first_id=run.first_id, more=run.length):
+        await unit.change_many(sql.ADD_RUN, [(run.first_seq, run.first_id, run.length)])
+
+
+async def _runs(link: Link, start: int, end: int) -> list[Run]:
+    rows = await link.rows(sql.RUNS, start=start, end=end)
+    return [run for row in rows if (run := Run(*row).cut(start, end)).length]
+
+
+async def _bodies(link: Link, run: Run, prefix: str = "") -> Sequence[tuple[Any, ...]]:
+    ids = {"first_id": run.first_id, "end_id": run.end_id}
+    if not prefix:
+        return await link.rows(sql.BODIES, **ids)
+    return await link.rows(sql.BODIES_OF_TYPE, **ids, prefix=prefix, prefix_length=len(prefix))
+
+
+def _with_places(run: Run, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, bytes]]:
+    offset = run.first_seq - run.first_id
+    return [(key + offset, body) for key, body in rows]
+
+
+def _place_after(page: Page) -> int:
+    """The place that bounds the page, exclusive."""
+    if page.after is None:
+        return 2**62 if page.newest_first else -1
+    try:
+        return int(page.after)
+    except ValueError:
+        raise InvalidInput("the page does not begin at a place in the ledger") from None
+
+
+async def _look_through(link: Link, prefix: str, page: Page, after: int) -> list[tuple[int, bytes]]:
+    ((size,),) = await link.rows(sql.SIZE)
+    found: list[tuple[int, bytes]] = []
+    for start, end in _windows(size, after, newest_first=page.newest_first):
+        here: list[tuple[int, bytes]] = []
+        for run in await _runs(link, start, end):
+            here += _with_places(run, await _bodies(link, run, prefix))
+        found += reversed(here) if page.newest_first else here
+        if len(found) >= page.limit:
+            break
+    return found[: page.limit]
+
+
+def _windows(size: int, after: int, *, newest_first: bool) -> Iterator[tuple[int, int]]:
+    if newest_first:
+        for end in range(min(size, after), 0, -WINDOW):
+            yield max(0, end - WINDOW), end
+    else:
+        for start in range(after + 1, size, WINDOW):
+            yield start, min(size, start + WINDOW)

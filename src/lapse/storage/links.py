@@ -1,0 +1,134 @@
+"""A link runs compiled statements on one driver connection, inside a transaction that somebody else ends.
+
+SQLAlchemy writes the SQL and keeps the pools; statements run on the driver itself, because its asyncio adapters take
+four times as long for each. Errors come out as `LapseError`s. `Unit` is the end of a link that one piece of work
+holds: it stops working when the work is done, so that a forgotten reference cannot reach another transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import aiosqlite
+import psycopg
+
+from lapse.domain.errors import LapseError
+from lapse.storage.failures import translated
+from lapse.storage.statements import Bulk, Query, Row
+
+
+class Link(Protocol):
+    """Runs statements. Raises what `failures` says."""
+
+    async def rows(self, query: Query, /, **values: object) -> Sequence[tuple[Any, ...]]:
+        """All rows of a select."""
+        ...
+
+    async def change(self, query: Query, /, **values: object) -> int:
+        """Run a statement that changes rows; how many it changed."""
+        ...
+
+    async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
+        """Run a statement for all `rows`; how many rows of the table it changed."""
+        ...
+
+
+class SqliteLink:
+    """On one aiosqlite connection: each call is one hop to its thread."""
+
+    def __init__(self, driver: aiosqlite.Connection) -> None:
+        self._driver = driver
+
+    async def rows(self, query: Query, /, **values: object) -> Sequence[tuple[Any, ...]]:
+        """All rows of a select."""
+        compiled = query.on("sqlite")
+        with translated():
+            return await self._driver.execute_fetchall(compiled.sql, compiled.positional(values))  # type: ignore[return-value]
+
+    async def change(self, query: Query, /, **values: object) -> int:
+        """Run a statement that changes rows; how many it changed."""
+        compiled = query.on("sqlite")
+        with translated():
+            return (await self._driver.execute(compiled.sql, compiled.positional(values))).rowcount
+
+    async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
+        """Run a statement for all `rows`; how many rows of the table it changed."""
+        if not rows:
+            return 0
+        sql, values = bulk.rows(rows)
+        with translated():
+            return (await self._driver.executemany(sql, values)).rowcount
+
+
+class PostgresLink:
+    """On one psycopg connection."""
+
+    def __init__(self, driver: psycopg.AsyncConnection[Any]) -> None:
+        self._driver = driver
+
+    async def rows(self, query: Query, /, **values: object) -> Sequence[tuple[Any, ...]]:
+        """All rows of a select."""
+        compiled = query.on("postgresql")
+        with translated():
+            cursor = await self._driver.execute(compiled.sql, compiled.named(values), binary=True)
+            return await cursor.fetchall()
+
+    async def change(self, query: Query, /, **values: object) -> int:
+        """Run a statement that changes rows; how many it changed."""
+        compiled = query.on("postgresql")
+        with translated():
+            return (await self._driver.execute(compiled.sql, compiled.named(values))).rowcount
+
+    async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
+        """Run a statement for all `rows`; how many rows of the table it changed."""
+        if not rows:
+            return 0
+        sql, arrays = bulk.arrays(rows)
+        with translated():
+            return (await self._driver.execute(sql, arrays)).rowcount
+
+
+class Unit:
+    """A link for one piece of work. After one failed statement nothing of the work may be committed."""
+
+    def __init__(self, link: Link) -> None:
+        self._link: Link | None = link
+        self.failure: LapseError | None = None
+
+    def end(self) -> None:
+        """From now on every call is a programming error."""
+        self._link = None
+
+    def fail(self, error: LapseError) -> LapseError:
+        """Remember that this work cannot be committed; returns `error` to be raised."""
+        self.failure = self.failure or error
+        return error
+
+    def check(self) -> None:
+        """Raise what failed, if anything did: the work may have swallowed it."""
+        if self.failure is not None:
+            raise self.failure
+
+    async def rows(self, query: Query, /, **values: object) -> Sequence[tuple[Any, ...]]:
+        """All rows of a select."""
+        return await self._open().rows(query, **values)
+
+    async def change(self, query: Query, /, **values: object) -> int:
+        """Run a statement that changes rows; how many it changed."""
+        try:
+            return await self._open().change(query, **values)
+        except LapseError as error:
+            raise self.fail(error) from error.__cause__
+
+    async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
+        """Run a statement for all `rows`; how many rows of the table it changed."""
+        try:
+            return await self._open().change_many(bulk, rows)
+        except LapseError as error:
+            raise self.fail(error) from error.__cause__
+
+    def _open(self) -> Link:
+        if self._link is None:
+            raise RuntimeError("this transaction is over")
+        return self._link

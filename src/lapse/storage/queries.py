@@ -1,0 +1,125 @@
+"""Every select, as prepared `Query`s. Called by the reader and by the ledger's tables.
+
+Listings have optional filters; a query is built once for each combination that is used. What the enforcer asks
+each tick (`GRANTS_DUE`, `NEXT_DUE`) walks a partial index over what is not over, from its earliest end.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import Select, Table, bindparam, func, literal_column, not_, or_, select
+from sqlalchemy.sql import ColumnElement
+
+from lapse.domain.grants import GrantState
+from lapse.storage.schema import (
+    catalog_objects,
+    catalog_version,
+    drifts,
+    grants,
+    items,
+    locks,
+    policies,
+    replies,
+    requests,
+    tokens,
+)
+from lapse.storage.statements import Among, Query
+
+
+@lru_cache(maxsize=64)
+def by_key(table: Table) -> Query:
+    """The document with this `key`."""
+    (key,) = table.primary_key
+    return Query(select(table.c.doc).where(key == bindparam("key")))
+
+
+@lru_cache(maxsize=64)
+def everything(table: Table, *names: str) -> Query:
+    """All documents whose columns `names` have the values given for them, by key."""
+    return Query(
+        select(table.c.doc).where(*(table.c[name] == bindparam(name) for name in names)).order_by(*table.primary_key)
+    )
+
+
+@lru_cache(maxsize=256)
+def listing(table: Table, names: frozenset[str], *, unfinished: bool, after: bool, newest_first: bool) -> Query:
+    """A page of requests or grants. `unfinished` promises that no wanted state is an end."""
+    statement = select(table.c.doc).where(*(_filter(table, name) for name in sorted(names)))
+    if unfinished:
+        statement = statement.where(table.c.due_at.is_not(None))
+    if after:
+        past: ColumnElement[str] = bindparam("after")
+        statement = statement.where(table.c.id < past if newest_first else table.c.id > past)
+    order = table.c.id.desc() if newest_first else table.c.id
+    return Query(statement.order_by(order).limit(bindparam("limit")))
+
+
+def _filter(table: Table, name: str) -> ColumnElement[bool]:
+    if name == "states":
+        return Among(table.c.state, "states")
+    value: ColumnElement[str] = bindparam(name)
+    if name == "requester":
+        return or_(table.c.requester == value, table.c.beneficiary == value)
+    return table.c[name] == value
+
+
+def _due(table: Table) -> Select[tuple[str]]:
+    return (
+        select(table.c.doc)
+        .where(table.c.due_at <= bindparam("now"))
+        .order_by(table.c.due_at, table.c.id)
+        .limit(bindparam("limit"))
+    )
+
+
+GRANTS_DUE = Query(_due(grants))
+GRANTS_DUE_BESIDES = Query(_due(grants).where(not_(Among(grants.c.resource, "besides"))))
+REQUESTS_DUE = Query(_due(requests))
+_earliest = (
+    select(grants.c.due_at).where(grants.c.due_at.is_not(None)).order_by(grants.c.due_at).limit(literal_column("1"))
+)
+NEXT_DUE = Query(_earliest)
+NEXT_DUE_AFTER = Query(_earliest.where(grants.c.due_at > bindparam("after")))
+
+_upwards = select(grants.c.id, grants.c.extends, literal_column("0").label("depth")).where(
+    grants.c.id == bindparam("key")
+)
+_chain = _upwards.cte("chain", recursive=True)
+_earlier = grants.alias("earlier")
+_chain = _chain.union_all(
+    select(_earlier.c.id, _earlier.c.extends, _chain.c.depth + literal_column("1")).where(
+        _earlier.c.id == _chain.c.extends, _chain.c.depth < literal_column("10000")
+    )
+)
+CHAIN = Query(select(grants.c.doc).join(_chain, _chain.c.id == grants.c.id).order_by(_chain.c.depth.desc()))
+
+GRANTS_OF_ACCOUNTS = Query(
+    select(grants.c.doc)
+    .where(
+        grants.c.resource == bindparam("resource"),
+        Among(grants.c.account, "accounts"),
+        grants.c.due_at.is_not(None),
+        grants.c.state != GrantState.SCHEDULED.value,
+    )
+    .order_by(grants.c.id)
+)
+
+LOCKS_IN_FORCE = Query(select(locks.c.doc).where(locks.c.in_force == literal_column("1")).order_by(locks.c.id))
+OPEN_DRIFTS = Query(select(drifts.c.doc).where(drifts.c.is_open == literal_column("1")).order_by(drifts.c.id))
+OPEN_DRIFTS_ON = Query(
+    select(drifts.c.doc)
+    .where(drifts.c.is_open == literal_column("1"), drifts.c.resource == bindparam("resource"))
+    .order_by(drifts.c.id)
+)
+
+CATALOG_VERSION = Query(select(catalog_version.c.version))
+CATALOG = Query(select(catalog_objects.c.kind, catalog_objects.c.name, catalog_objects.c.doc))
+
+ACTIVE_POLICY = Query(select(policies.c.doc).order_by(policies.c.activation.desc()).limit(literal_column("1")))
+POLICIES = Query(select(policies.c.doc).order_by(policies.c.activation))
+LAST_ACTIVATION = Query(select(func.coalesce(func.max(policies.c.activation), literal_column("0"))))
+
+TOKEN_BY_DIGEST = Query(select(tokens.c.doc).where(tokens.c.digest == bindparam("digest")))
+ITEMS_OF = Query(select(items.c.doc).where(items.c.review_id == bindparam("review_id")).order_by(items.c.id))
+REPLY = Query(select(replies.c.call_hash, replies.c.reply).where(replies.c.key == bindparam("key")))

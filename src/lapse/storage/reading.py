@@ -1,0 +1,238 @@
+"""`ports.Reader` over a link. Used by the store for reads, and as the reading half of a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from lapse.domain.actors import Token
+from lapse.domain.catalog import Catalog
+from lapse.domain.errors import NotFound
+from lapse.domain.grants import GRANT_LIFE, Grant, GrantState
+from lapse.domain.locks import Lock
+from lapse.domain.names import shown
+from lapse.domain.requests import REQUEST_LIFE, Decision, Request, RequestState
+from lapse.domain.reviews import Item, Review
+from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.ports import Page, PolicyVersion
+from lapse.storage import queries, schema, shelves
+from lapse.storage.catalogs import CatalogCache
+from lapse.storage.documents import Documents, instant, micros
+from lapse.storage.links import Link
+from lapse.storage.shelves import Shelf
+from lapse.storage.statements import Query
+
+T = TypeVar("T")
+
+
+class SqlReader:
+    """One consistent view: the link is inside a transaction that began before the first call."""
+
+    def __init__(self, link: Link, catalogs: CatalogCache) -> None:
+        self._link = link
+        self._catalogs = catalogs
+
+    async def request(self, request_id: str) -> Request:
+        """One request."""
+        return await self._one(shelves.REQUESTS, request_id)
+
+    async def requests(
+        self,
+        page: Page,
+        *,
+        states: Iterable[RequestState] = (),
+        requester: str | None = None,
+        entitlement: str | None = None,
+    ) -> Sequence[Request]:
+        """A page of requests; `requester` matches requester or beneficiary."""
+        wanted = frozenset(states)
+        filters: dict[str, str | None] = {"requester": requester, "entitlement": entitlement}
+        unfinished = bool(wanted) and not wanted & REQUEST_LIFE.terminal
+        return await self._page(shelves.REQUESTS, page, filters, [s.value for s in wanted], unfinished=unfinished)
+
+    async def requests_to_expire(self, now: datetime, limit: int) -> Sequence[Request]:
+        """Pending with `expires_at <= now`, oldest first."""
+        return await self._many(shelves.REQUESTS.documents, queries.REQUESTS_DUE, now=micros(now), limit=limit)
+
+    async def decisions(self, request_id: str) -> Sequence[Decision]:
+        """All decisions on one request."""
+        return await self._where(shelves.DECISIONS, request_id=request_id)
+
+    async def grant(self, grant_id: str) -> Grant:
+        """One grant."""
+        return await self._one(shelves.GRANTS, grant_id)
+
+    async def grants(
+        self,
+        page: Page,
+        *,
+        states: Iterable[GrantState] = (),
+        beneficiary: str | None = None,
+        entitlement: str | None = None,
+        resource: str | None = None,
+        request_id: str | None = None,
+    ) -> Sequence[Grant]:
+        """A page of grants."""
+        wanted = frozenset(states)
+        filters = {
+            "beneficiary": beneficiary,
+            "entitlement": entitlement,
+            "resource": resource,
+            "request_id": request_id,
+        }
+        unfinished = bool(wanted) and not wanted & GRANT_LIFE.terminal
+        return await self._page(shelves.GRANTS, page, filters, [s.value for s in wanted], unfinished=unfinished)
+
+    async def grants_of_accounts(self, resource: str, accounts: Iterable[str]) -> Sequence[Grant]:
+        """All grants in a live or ending state for these accounts."""
+        return await self._many(
+            shelves.GRANTS.documents,
+            queries.GRANTS_OF_ACCOUNTS,
+            resource=resource,
+            accounts=sorted(set(accounts)),
+        )
+
+    async def grants_due(self, now: datetime, limit: int, *, besides: Iterable[str] = ()) -> Sequence[Grant]:
+        """What the enforcer must act on at `now`, earliest first, but not on the resources `besides`."""
+        left_out = sorted(set(besides))
+        query = queries.GRANTS_DUE_BESIDES if left_out else queries.GRANTS_DUE
+        return await self._many(shelves.GRANTS.documents, query, now=micros(now), limit=limit, besides=left_out)
+
+    async def next_due(self, after: datetime | None = None) -> datetime | None:
+        """The earliest instant, later than `after` if given, at which a grant becomes due."""
+        if after is None:
+            rows = await self._link.rows(queries.NEXT_DUE)
+        else:
+            rows = await self._link.rows(queries.NEXT_DUE_AFTER, after=micros(after))
+        return instant(rows[0][0]) if rows else None
+
+    async def chain(self, grant_id: str) -> Sequence[Grant]:
+        """The grant and everything it extends, oldest first."""
+        found = await self._many(shelves.GRANTS.documents, queries.CHAIN, key=grant_id)
+        if not found:
+            raise _missing(shelves.GRANTS.what, grant_id)
+        return found
+
+    async def locks(self, *, in_force: bool = True) -> Sequence[Lock]:
+        """All locks, or those that are in force."""
+        query = queries.LOCKS_IN_FORCE if in_force else queries.everything(shelves.LOCKS.table)
+        return await self._many(shelves.LOCKS.documents, query)
+
+    async def lock(self, lock_id: str) -> Lock:
+        """One lock."""
+        return await self._one(shelves.LOCKS, lock_id)
+
+    async def catalog(self) -> Catalog:
+        """The catalog; the same value as long as nobody changes it."""
+        return await self._catalogs.current(self._link)
+
+    async def active_policy(self) -> PolicyVersion | None:
+        """The policy that was activated last."""
+        found = await self._many(shelves.POLICY_DOCUMENTS, queries.ACTIVE_POLICY)
+        return found[0] if found else None
+
+    async def policy(self, version: str) -> PolicyVersion:
+        """One policy, active or not."""
+        found = await self._many(shelves.POLICY_DOCUMENTS, queries.by_key(schema.policies), key=version)
+        if not found:
+            raise _missing("policy", version)
+        return found[0]
+
+    async def policies(self) -> Sequence[PolicyVersion]:
+        """All policies in the order of their last activation."""
+        return await self._many(shelves.POLICY_DOCUMENTS, queries.POLICIES)
+
+    async def target(self, resource: str) -> Target:
+        """How one resource is reached."""
+        return await self._one(shelves.TARGETS, resource)
+
+    async def targets(self) -> Sequence[Target]:
+        """All targets."""
+        return await self._where(shelves.TARGETS)
+
+    async def token_by_digest(self, digest: str) -> Token | None:
+        """The token with this digest."""
+        found = await self._many(shelves.TOKENS.documents, queries.TOKEN_BY_DIGEST, digest=digest)
+        return found[0] if found else None
+
+    async def tokens(self, principal: str | None = None) -> Sequence[Token]:
+        """All tokens, or those of one principal."""
+        return await self._where(shelves.TOKENS, principal=principal)
+
+    async def drifts(self, *, resource: str | None = None, open_only: bool = True) -> Sequence[Drift]:
+        """All drifts, or the open ones, or those of one resource."""
+        if not open_only:
+            return await self._where(shelves.DRIFTS, resource=resource)
+        if resource is None:
+            return await self._many(shelves.DRIFTS.documents, queries.OPEN_DRIFTS)
+        return await self._many(shelves.DRIFTS.documents, queries.OPEN_DRIFTS_ON, resource=resource)
+
+    async def target_reads(self, resource: str | None = None) -> Sequence[TargetRead]:
+        """All reads of targets, or of one."""
+        return await self._where(shelves.TARGET_READS, resource=resource)
+
+    async def sightings(self, resource: str | None = None) -> Sequence[UseSighting]:
+        """All sightings, or those on one resource."""
+        return await self._where(shelves.SIGHTINGS, resource=resource)
+
+    async def review(self, review_id: str) -> Review:
+        """One review."""
+        return await self._one(shelves.REVIEWS, review_id)
+
+    async def reviews(self) -> Sequence[Review]:
+        """All reviews."""
+        return await self._where(shelves.REVIEWS)
+
+    async def item(self, item_id: str) -> Item:
+        """One item of a review."""
+        return await self._one(shelves.ITEMS, item_id)
+
+    async def items(self, review_id: str) -> Sequence[Item]:
+        """All items of one review."""
+        return await self._where(shelves.ITEMS, review_id=review_id)
+
+    async def idempotent_reply(self, key: str) -> tuple[str, str] | None:
+        """(hash of the first call, its reply as JSON) recorded under `key`."""
+        rows = await self._link.rows(queries.REPLY, key=key)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def _one(self, shelf: Shelf[T], key: str) -> T:
+        rows = await self._link.rows(queries.by_key(shelf.table), key=key)
+        if not rows:
+            raise _missing(shelf.what, key)
+        return shelf.documents.decode(rows[0][0])
+
+    async def _where(self, shelf: Shelf[T], **filters: str | None) -> list[T]:
+        given = {name: value for name, value in filters.items() if value is not None}
+        return await self._many(shelf.documents, queries.everything(shelf.table, *sorted(given)), **given)
+
+    async def _page(
+        self,
+        shelf: Shelf[T],
+        page: Page,
+        filters: dict[str, str | None],
+        states: list[str],
+        *,
+        unfinished: bool,
+    ) -> list[T]:
+        given: dict[str, object] = {name: value for name, value in filters.items() if value is not None}
+        if states:
+            given["states"] = states
+        query = queries.listing(
+            shelf.table,
+            frozenset(given),
+            unfinished=unfinished,
+            after=page.after is not None,
+            newest_first=page.newest_first,
+        )
+        if page.after is not None:
+            given["after"] = page.after
+        return await self._many(shelf.documents, query, limit=page.limit, **given)
+
+    async def _many(self, documents: Documents[T], query: Query, **values: object) -> list[T]:
+        return documents.decode_all(row for (row,) in await self._link.rows(query, **values))
+
+
+def _missing(what: str, key: str) -> NotFound:
+    return NotFound(f"there is no {what} `{shown(key)}`")

@@ -1,0 +1,92 @@
+"""What is kept where: for each kind of value its table, its document, and the columns derived from it.
+
+This is the one place that derives columns from values; every insert and update goes through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Table
+
+from lapse.domain.actors import Token
+from lapse.domain.grants import Grant
+from lapse.domain.locks import Lock
+from lapse.domain.principals import Group, Principal
+from lapse.domain.requests import Decision, Request, RequestState
+from lapse.domain.resources import Resource
+from lapse.domain.reviews import Item, Review
+from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.ports import PolicyVersion
+from lapse.storage import schema
+from lapse.storage.documents import Documents, micros
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Shelf(Generic[T]):
+    """A table of documents; `columns` gives a value's row without its document, in the table's order."""
+
+    table: Table
+    documents: Documents[T]
+    columns: Callable[[T], tuple[object, ...]]
+
+    def row(self, value: T) -> tuple[object, ...]:
+        """The whole row of `value`."""
+        return (*self.columns(value), self.documents.encode(value))
+
+    @property
+    def what(self) -> str:
+        """How one value is called in messages."""
+        return self.documents.what
+
+
+def _request(request: Request) -> tuple[object, ...]:
+    due = micros(request.expires_at) if request.state is RequestState.PENDING else None
+    return (
+        request.id,
+        request.requester,
+        request.beneficiary,
+        request.entitlement,
+        request.state.value,
+        due,
+        request.version,
+    )
+
+
+def _grant(grant: Grant) -> tuple[object, ...]:
+    due = grant.due_at
+    return (
+        grant.id,
+        grant.request_id,
+        grant.beneficiary,
+        grant.entitlement,
+        grant.resource,
+        grant.account,
+        grant.state.value,
+        None if due is None else micros(due),
+        grant.extends,
+        grant.version,
+    )
+
+
+REQUESTS = Shelf(schema.requests, Documents(Request, "request"), _request)
+DECISIONS = Shelf(schema.decisions, Documents(Decision, "decision"), lambda d: (d.id, d.request_id))
+GRANTS = Shelf(schema.grants, Documents(Grant, "grant"), _grant)
+LOCKS = Shelf(schema.locks, Documents(Lock, "lock"), lambda lock: (lock.id, int(lock.removed_at is None), lock.version))
+TARGETS = Shelf(schema.targets, Documents(Target, "target"), lambda t: (t.resource,))
+TOKENS = Shelf(schema.tokens, Documents(Token, "token"), lambda t: (t.id, t.digest, t.principal))
+DRIFTS = Shelf(schema.drifts, Documents(Drift, "drift"), lambda d: (d.id, d.resource, int(d.cleared_at is None)))
+TARGET_READS = Shelf(schema.target_reads, Documents(TargetRead, "target read"), lambda r: (r.id, r.resource))
+SIGHTINGS = Shelf(schema.sightings, Documents(UseSighting, "sighting"), lambda s: (s.id, s.resource))
+REVIEWS = Shelf(schema.reviews, Documents(Review, "review"), lambda r: (r.id, r.version))
+ITEMS = Shelf(schema.items, Documents(Item, "item"), lambda i: (i.id, i.review_id, i.version))
+
+POLICY_DOCUMENTS = Documents(PolicyVersion, "policy")
+
+PRINCIPALS = Documents(Principal, "principal")
+GROUPS = Documents(Group, "group")
+RESOURCES = Documents(Resource, "resource")

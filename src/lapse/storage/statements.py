@@ -1,0 +1,199 @@
+"""SQL, written once in SQLAlchemy Core and compiled once per dialect. Used by everything here that reads or writes.
+
+A `Query` is one statement with named values. A `Bulk` writes many rows: on SQLite as one `executemany`, on
+PostgreSQL as one statement over `unnest`, so that ten thousand rows cost one round trip. Values never become
+part of the SQL text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Integer,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ClauseElement, ColumnElement
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import Boolean
+
+Values: TypeAlias = "Mapping[str, object]"
+Row: TypeAlias = "tuple[object, ...]"
+
+DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="qmark"),
+    "postgresql": postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
+}
+
+
+class Among(ColumnElement[bool]):
+    """Whether `column` is one of the list of texts given for `name`; one statement for lists of any length."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, subject: Column[str], name: str) -> None:
+        self.subject = subject
+        self.values: ColumnElement[Any] = bindparam(name)
+
+
+@compiles(Among, "sqlite")
+def _among_sqlite(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    subject, values = compiler.process(element.subject, **kwargs), compiler.process(element.values, **kwargs)
+    return f"{subject} IN (SELECT value FROM json_each({values}))"  # noqa: S608  both are compiled SQL
+
+
+@compiles(Among, "postgresql")
+def _among_postgresql(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    subject, values = compiler.process(element.subject, **kwargs), compiler.process(element.values, **kwargs)
+    return f"{subject} = ANY(CAST({values} AS TEXT[]))"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """SQL text for one dialect, with the names of its values in order and those that are constants."""
+
+    sql: str
+    names: tuple[str, ...]
+    constants: Values
+
+    def positional(self, values: Values) -> list[object]:
+        """Values for `?` marks; a list becomes JSON text, which `json_each` reads."""
+        merged = {**self.constants, **values}
+        return [_listed(merged[name]) for name in self.names]
+
+    def named(self, values: Values) -> dict[str, object]:
+        """Values for `%(name)s` marks."""
+        return {**self.constants, **values}
+
+
+def _listed(value: object) -> object:
+    return msgspec.json.encode(value).decode() if isinstance(value, list) else value
+
+
+def compile_for(dialect: str, statement: ClauseElement) -> Compiled:
+    """`statement` as text for `dialect`."""
+    compiled = statement.compile(dialect=DIALECTS[dialect])
+    if not isinstance(compiled, SQLCompiler):
+        raise TypeError(f"{type(statement).__name__} is not SQL")
+    constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+    return Compiled(str(compiled), tuple(compiled.positiontup or ()), constants)
+
+
+class Query:
+    """A statement that is compiled when a dialect first needs it, and then kept."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, Compiled] = {}
+
+    def on(self, dialect: str) -> Compiled:
+        """This statement for `dialect`."""
+        found = self._compiled.get(dialect)
+        if found is None:
+            found = self._compiled[dialect] = compile_for(dialect, self._statement)
+        return found
+
+
+class Bulk:
+    """A statement that takes many rows; each row has a value for every one of `columns`."""
+
+    def __init__(self, columns: Sequence[str], by_row: ClauseElement, by_array: ClauseElement) -> None:
+        self._columns = tuple(columns)
+        self._by_row = Query(by_row)
+        self._by_array = Query(by_array)
+        self._pick: Callable[[Row], Row] | None = None
+
+    def rows(self, rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
+        """For drivers that run a statement once for each row: the text, and each row's values in its order."""
+        compiled = self._by_row.on("sqlite")
+        if self._pick is None:
+            places = [self._columns.index(name.removeprefix(_NEW)) for name in compiled.names]
+            self._pick = itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+        return compiled.sql, list(map(self._pick, rows))
+
+    def arrays(self, rows: Sequence[Row]) -> tuple[str, dict[str, object]]:
+        """For PostgreSQL: the text, and one array for each column."""
+        compiled = self._by_array.on("postgresql")
+        columns = zip(*rows, strict=True)
+        arrays = {_NEW + name: list(values) for name, values in zip(self._columns, columns, strict=True)}
+        return compiled.sql, compiled.named(arrays)
+
+
+_NEW = "new_"
+_ONE = literal_column("1", Integer)
+
+
+def bulk_insert(table: Table, names: Sequence[str] = ()) -> Bulk:
+    """Add rows of `table` (all columns, or those of `names`), in order."""
+    columns = [table.c[name] for name in names] or list(table.c)
+    by_row = insert(table).values({c: bindparam(_NEW + c.name) for c in columns})
+    source = _unnested(columns)
+    wanted = select(*(source.c[c.name] for c in columns)).order_by(source.c.position_in_array)
+    return Bulk([c.name for c in columns], by_row, insert(table).from_select(columns, wanted))
+
+
+def bulk_upsert(table: Table) -> Bulk:
+    """Add rows of `table`, or replace those that have the same key. Keys must not repeat within one call."""
+    keys = list(table.primary_key)
+    by_row = sqlite.insert(table).values({c: bindparam(_NEW + c.name) for c in table.c})
+    source = _unnested(list(table.c))
+    wanted = select(*(source.c[c.name] for c in table.c)).order_by(source.c.position_in_array)
+    by_array = postgresql.insert(table).from_select(list(table.c), wanted)
+    return Bulk(
+        [c.name for c in table.c],
+        by_row.on_conflict_do_update(index_elements=keys, set_=_others(by_row.excluded, table)),
+        by_array.on_conflict_do_update(index_elements=keys, set_=_others(by_array.excluded, table)),
+    )
+
+
+def bulk_save(table: Table, changing: Sequence[str]) -> Bulk:
+    """Set the columns `changing` of rows whose stored version is one less than the given; others are not touched."""
+    by_row = (
+        update(table)
+        .values({name: bindparam(_NEW + name) for name in changing})
+        .where(
+            table.c.id == bindparam(_NEW + "id"),
+            table.c.version == bindparam(_NEW + "version", type_=table.c.version.type) - _ONE,
+        )
+    )
+    source = _unnested(list(table.c))
+    by_array = (
+        update(table)
+        .values({name: source.c[name] for name in changing})
+        .where(table.c.id == source.c.id, table.c.version == source.c.version - _ONE)
+    )
+    return Bulk([c.name for c in table.c], by_row, by_array)
+
+
+def _others(excluded: Mapping[str, Any] | Any, table: Table) -> dict[str, Any]:
+    return {c.name: excluded[c.name] for c in table.c if not c.primary_key}
+
+
+def _unnested(columns: Sequence[Column[Any]]) -> Any:
+    """The arrays given for `columns` as a table, with the place of each row."""
+    arrays = [cast(bindparam(_NEW + c.name), postgresql.ARRAY(_element(c))) for c in columns]
+    names = [column(c.name, c.type) for c in columns]
+    return func.unnest(*arrays).table_valued(*names, with_ordinality="position_in_array").render_derived(name="given")
+
+
+def _element(source: Column[Any]) -> Any:
+    """The column's type; a collation has no place in a cast."""
+    return Text() if isinstance(source.type, Text) else source.type

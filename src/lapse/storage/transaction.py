@@ -1,0 +1,180 @@
+"""`ports.Transaction` over a link: the writing half. Called only by the stores, which begin and commit.
+
+Everything goes through the link of one database transaction, ledger entries included, so that it stays or goes
+together. Saving is optimistic: a row whose version is not the expected one is a `Conflict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from lapse.domain.actors import Token
+from lapse.domain.catalog import Catalog
+from lapse.domain.errors import Conflict
+from lapse.domain.grants import Grant
+from lapse.domain.locks import Lock
+from lapse.domain.requests import Decision, Request
+from lapse.domain.reviews import Item, Review
+from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.ledger.canonical import encode
+from lapse.ledger.entry import Entry
+from lapse.ports import PolicyVersion
+from lapse.storage import catalogs, queries, schema, shelves
+from lapse.storage.documents import micros
+from lapse.storage.links import Unit
+from lapse.storage.reading import SqlReader
+from lapse.storage.shelves import Shelf
+from lapse.storage.statements import Bulk, bulk_insert, bulk_save, bulk_upsert
+
+T = TypeVar("T")
+
+_SHELVES: tuple[Shelf[Any], ...] = (
+    shelves.REQUESTS,
+    shelves.DECISIONS,
+    shelves.GRANTS,
+    shelves.LOCKS,
+    shelves.TARGETS,
+    shelves.TOKENS,
+    shelves.DRIFTS,
+    shelves.TARGET_READS,
+    shelves.SIGHTINGS,
+    shelves.REVIEWS,
+    shelves.ITEMS,
+)
+_ADD: Mapping[str, Bulk] = {shelf.table.name: bulk_insert(shelf.table) for shelf in _SHELVES}
+_PUT: Mapping[str, Bulk] = {
+    shelf.table.name: bulk_upsert(shelf.table)
+    for shelf in (shelves.TARGETS, shelves.TOKENS, shelves.DRIFTS, shelves.SIGHTINGS, shelves.ITEMS)
+}
+_SAVE: Mapping[str, Bulk] = {
+    "requests": bulk_save(schema.requests, ("state", "due_at", "version", "doc")),
+    "grants": bulk_save(schema.grants, ("account", "state", "due_at", "version", "doc")),
+    "locks": bulk_save(schema.locks, ("in_force", "version", "doc")),
+    "reviews": bulk_save(schema.reviews, ("version", "doc")),
+    "items": bulk_save(schema.items, ("version", "doc")),
+}
+_PUT_POLICY = bulk_upsert(schema.policies)
+_ADD_REPLY = bulk_insert(schema.replies)
+_APPEND = bulk_insert(schema.ledger_entries, ("type", "subject", "body"))
+
+
+class SqlTransaction(SqlReader):
+    """A reader that also writes; the store commits or rolls back."""
+
+    def __init__(self, unit: Unit, cache: catalogs.CatalogCache) -> None:
+        super().__init__(unit, cache)
+        self._unit = unit
+        self._own_catalog: Catalog | None = None
+
+    async def catalog(self) -> Catalog:
+        """The catalog; what this transaction has written of it is seen by nobody else yet."""
+        return self._own_catalog if self._own_catalog is not None else await super().catalog()
+
+    async def add_request(self, request: Request) -> None:
+        """A new request."""
+        await self._add(shelves.REQUESTS, (request,))
+
+    async def save_request(self, request: Request) -> None:
+        """A changed request."""
+        await self._save(shelves.REQUESTS, (request,))
+
+    async def add_decision(self, decision: Decision) -> None:
+        """A new decision."""
+        await self._add(shelves.DECISIONS, (decision,))
+
+    async def add_grants(self, grants: Sequence[Grant]) -> None:
+        """New grants, in one statement."""
+        await self._add(shelves.GRANTS, grants)
+
+    async def save_grants(self, grants: Sequence[Grant]) -> None:
+        """Changed grants: all or none, in one statement."""
+        await self._save(shelves.GRANTS, grants)
+
+    async def add_lock(self, lock: Lock) -> None:
+        """A new lock."""
+        await self._add(shelves.LOCKS, (lock,))
+
+    async def save_lock(self, lock: Lock) -> None:
+        """A changed lock."""
+        await self._save(shelves.LOCKS, (lock,))
+
+    async def replace_catalog(self, catalog: Catalog) -> None:
+        """From now on the catalog is this one."""
+        await catalogs.replace(self._link, await catalogs.load(self._link), catalog)
+        self._own_catalog = await catalogs.load(self._link)
+
+    async def add_policy(self, policy: PolicyVersion) -> None:
+        """Make `policy` the active one."""
+        ((last,),) = await self._link.rows(queries.LAST_ACTIVATION)
+        row = (policy.version, last + 1, shelves.POLICY_DOCUMENTS.encode(policy))
+        await self._link.change_many(_PUT_POLICY, [row])
+
+    async def put_target(self, target: Target) -> None:
+        """A new or changed target."""
+        await self._put(shelves.TARGETS, (target,))
+
+    async def add_token(self, token: Token) -> None:
+        """A new token."""
+        await self._add(shelves.TOKENS, (token,))
+
+    async def revoke_token(self, token_id: str, at: datetime) -> None:
+        """The token stops working at `at`; one that was revoked before keeps its time."""
+        token = await self._one(shelves.TOKENS, token_id)
+        if token.revoked_at is None:
+            await self._put(shelves.TOKENS, (replace(token, revoked_at=at),))
+
+    async def put_drifts(self, drifts: Sequence[Drift]) -> None:
+        """Insert or replace by id."""
+        await self._put(shelves.DRIFTS, drifts)
+
+    async def add_target_read(self, read: TargetRead) -> None:
+        """That a target was read."""
+        await self._add(shelves.TARGET_READS, (read,))
+
+    async def put_sightings(self, sightings: Sequence[UseSighting]) -> None:
+        """Insert or replace by id."""
+        await self._put(shelves.SIGHTINGS, sightings)
+
+    async def add_review(self, review: Review) -> None:
+        """A new review."""
+        await self._add(shelves.REVIEWS, (review,))
+
+    async def save_review(self, review: Review) -> None:
+        """A changed review."""
+        await self._save(shelves.REVIEWS, (review,))
+
+    async def put_items(self, items: Sequence[Item]) -> None:
+        """Insert or replace by id."""
+        await self._put(shelves.ITEMS, items)
+
+    async def save_item(self, item: Item) -> None:
+        """A changed item."""
+        await self._save(shelves.ITEMS, (item,))
+
+    async def record_reply(self, key: str, call_hash: str, reply: str, at: datetime) -> None:
+        """What a call with idempotency key `key` was answered."""
+        await self._link.change_many(_ADD_REPLY, [(key, call_hash, reply, micros(at))])
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Record ledger entries, in one statement; a trigger queues them for the sequencer."""
+        await self._link.change_many(_APPEND, [(entry.type, entry.subject, encode(entry)) for entry in entries])
+
+    async def _add(self, shelf: Shelf[T], values: Sequence[T]) -> None:
+        try:
+            await self._link.change_many(_ADD[shelf.table.name], [shelf.row(value) for value in values])
+        except Conflict:
+            raise Conflict(f"this {shelf.what} is already there", hint="read it again") from None
+
+    async def _put(self, shelf: Shelf[T], values: Sequence[T]) -> None:
+        rows = {row[0]: row for row in map(shelf.row, values)}
+        await self._link.change_many(_PUT[shelf.table.name], list(rows.values()))
+
+    async def _save(self, shelf: Shelf[T], values: Sequence[T]) -> None:
+        changed = await self._link.change_many(_SAVE[shelf.table.name], [shelf.row(value) for value in values])
+        if changed != len(values):
+            raise self._unit.fail(
+                Conflict(f"this {shelf.what} was changed by somebody else", hint="read it again and retry")
+            )
