@@ -1,0 +1,45 @@
+"""The rule language: who may have what, for how long, and who must agree. Pure: files and a question in, answer out.
+
+`parse` reads YAML files into a `Policy` (or says everything that is wrong with them), `ask_for` puts a question
+with all its facts, `evaluate` answers it with every rule's outcome, `explain_lines` puts the answer into text.
+"""
+
+from __future__ import annotations
+
+from lapse.policy.asks import ask_for, principal_facts
+from lapse.policy.evaluator import evaluate
+from lapse.policy.explain import explain_lines
+from lapse.policy.facts import OfferFacts, Reach, offer_facts, reaches
+from lapse.policy.lint import lint
+from lapse.policy.parser import parse, version_of
+from lapse.policy.problems import PolicyErrors, Problem
+from lapse.policy.results import Check, Evaluation, RuleResult, Status
+from lapse.policy.rules import Limit, Offer, Policy
+from lapse.policy.values import Ask, EntitlementFacts, PrincipalFacts, ResourceFacts
+
+__all__ = [
+    "Ask",
+    "Check",
+    "EntitlementFacts",
+    "Evaluation",
+    "Limit",
+    "Offer",
+    "OfferFacts",
+    "Policy",
+    "PolicyErrors",
+    "PrincipalFacts",
+    "Problem",
+    "Reach",
+    "ResourceFacts",
+    "RuleResult",
+    "Status",
+    "ask_for",
+    "evaluate",
+    "explain_lines",
+    "lint",
+    "offer_facts",
+    "parse",
+    "principal_facts",
+    "reaches",
+    "version_of",
+]

@@ -1,0 +1,194 @@
+"""The single checks that offers and limits are made of. Each looks at one thing and says what it saw.
+
+A check never raises: what cannot be evaluated is `failed`, with the reason. Called by `evaluator`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from lapse.domain.durations import LONGEST, human_duration
+from lapse.domain.names import shown
+from lapse.policy.expressions.condition import Condition, ConditionError, view_of
+from lapse.policy.patterns import may_be, touches
+from lapse.policy.results import Check, Status
+from lapse.policy.rules import Needs, Selector
+from lapse.policy.values import Ask, PrincipalFacts
+from lapse.policy.windows import Window, closes_at, is_open, opens_at
+
+_SECOND = timedelta(seconds=1)
+_YEARS = range(2000, 9000)
+
+
+class Question:
+    """An ask being evaluated; what conditions see of it is made when the first one needs it."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+
+    @cached_property
+    def view(self) -> Any:
+        """The ask as the condition engine reads it; raises `ConditionError` if the engine cannot."""
+        return view_of(self.ask)
+
+
+def basic_checks(ask: Ask) -> Iterator[Check]:
+    """What holds for every question, whatever the policy says."""
+    yield _active("requester", ask.requester)
+    yield _active("beneficiary", ask.beneficiary)
+    sound = timedelta(0) < ask.duration <= LONGEST and ask.total_duration >= ask.duration
+    yield _check("duration", sound, f"the time asked for is {human_duration(ask.duration)}")
+    times = [at for at in (ask.at, ask.starts_at) if at is not None]
+    sane = all(at.tzinfo is not None and at.year in _YEARS for at in times)
+    yield _check("time", sane, "the times are usable" if sane else "a time has no offset or is out of range")
+
+
+def _active(role: str, facts: PrincipalFacts) -> Check:
+    state = "is active" if facts.active else "is not active (or who stands behind it is not)"
+    return _check(role, facts.active, f"the {role} `{shown(facts.name)}` {state}")
+
+
+def entitlement_check(selector: Selector, ask: Ask) -> Check:
+    """Whether the rule is about this entitlement."""
+    name = shown(ask.entitlement.name)
+    if not selector.entitlements:
+        return _met("entitlements", "is about every entitlement")
+    for pattern in selector.entitlements:
+        if pattern.matches(ask):
+            return _met("entitlements", f"is about `{name}` (`{shown(pattern.text)}`)")
+    return _about_others("entitlements", f"is not about `{name}`")
+
+
+def offered_to(selector: Selector, ask: Ask) -> Iterator[Check]:
+    """Whether an offer is made to the beneficiary, and the requester may take it up."""
+    name = shown(ask.beneficiary.name)
+    if not may_be(ask.beneficiary, selector.to):
+        yield _about_others("to", f"is not made to `{name}` (to {_parties(selector.to)})")
+        return
+    yield _met("to", f"is made to `{name}`")
+    if ask.for_self:
+        return
+    answers = bool(ask.requester.person) and ask.requester.person in ask.beneficiary.humans
+    allowed = answers or may_be(ask.requester, selector.asked_by)
+    asker = shown(ask.requester.name)
+    yield _check("asked_by", allowed, f"{'lets' if allowed else 'does not let'} `{asker}` ask for `{name}`")
+
+
+def binds(selector: Selector, ask: Ask) -> Check:
+    """Whether a limit binds the requester, the beneficiary or anybody behind them."""
+    if not selector.to:
+        return _met("to", "binds everybody")
+    for facts in (ask.beneficiary, ask.requester):
+        if touches(facts, selector.to):
+            return _met("to", f"binds `{shown(facts.name)}`")
+    return _about_others("to", f"binds only {_parties(selector.to)}")
+
+
+def condition_check(condition: Condition, question: Question) -> Check:
+    """Whether the condition is true."""
+    text = shown(" ".join(condition.text.split()), longest=120)
+    try:
+        holds = condition.holds(question.view)
+    except ConditionError as error:
+        return Check(name="when", status=Status.FAILED, detail=f"could not evaluate its condition `{text}`: {error}")
+    return _check("when", holds, f"has the condition `{text}`, which is {'true' if holds else 'not true'}")
+
+
+def need_checks(needs: Needs, ask: Ask) -> Iterator[Check]:
+    """Whether the question meets everything a rule needs of it (approvals come later)."""
+    if needs.max_duration is not None:
+        yield _at_most("max_duration", "allows at most", ask.duration, needs.max_duration, ask.duration)
+    if needs.max_total is not None and (needs.max_duration is None or ask.total_duration != ask.duration):
+        words = "allows at most, with extensions," if ask.is_extension else "allows at most"
+        yield _at_most("max_total", words, ask.total_duration, needs.max_total, ask.duration)
+    if needs.justification is not None:
+        yield _justification(needs.justification, ask)
+    if needs.ticket is not None:
+        yield _ticket(needs.ticket, ask)
+    if needs.windows:
+        yield _windows(needs.windows, ask)
+
+
+def _at_most(name: str, words: str, asked: timedelta, most: timedelta, duration: timedelta) -> Check:
+    detail = f"{words} {human_duration(most)} (asked {human_duration(asked)})"
+    return _check(name, asked <= most, detail, _less(duration - (asked - most)))
+
+
+def _less(most: timedelta) -> str:
+    return f"ask for {human_duration(most)} or less" if most >= _SECOND else ""
+
+
+def _justification(least: int, ask: Ask) -> Check:
+    length = len(ask.justification.strip())
+    wanted = "a justification" if least == 1 else f"a justification of at least {least} characters"
+    given = f"{length} given" if length else "none given"
+    return _check("justification", length >= least, f"needs {wanted} ({given})", f"give {wanted}")
+
+
+def _ticket(systems: tuple[str, ...], ask: Ask) -> Check:
+    wanted = "a ticket" + (f" of {' or '.join(f'`{s}`' for s in systems)}" if systems else "")
+    ticket = ask.ticket
+    if ticket is None or not ticket.number.strip():
+        return _unmet("ticket", f"needs {wanted} (none given)", f"name {wanted}")
+    fits = not systems or ticket.system.strip().lower() in systems
+    given = shown(f"{ticket.system}:{ticket.number}")
+    return _check("ticket", fits, f"needs {wanted} (given `{given}`)", f"name {wanted}")
+
+
+def _windows(windows: tuple[Window, ...], ask: Ask) -> Check:
+    listed = ", ".join(map(str, windows))
+    begin = ask.begins_at
+    try:
+        if not is_open(windows, begin):
+            opening = opens_at(windows, begin)
+            remedy = f"start at {_local(opening, windows)}" if opening else ""
+            return _unmet("windows", f"is open {listed} (asked from {_local(begin, windows)})", remedy)
+        closing = closes_at(windows, begin, begin + ask.duration)
+    except (ArithmeticError, ValueError, LookupError, OSError) as error:
+        return Check(name="windows", status=Status.FAILED, detail=f"could not tell whether it is open: {error}")
+    if closing is None:
+        return _met("windows", f"is open {listed} (asked from {_local(begin, windows)})")
+    until = _local(begin + ask.duration, windows)
+    detail = f"is open {listed} and closes {_local(closing, windows)} (asked until {until})"
+    return _unmet("windows", detail, _less((closing - begin) // _SECOND * _SECOND))
+
+
+def latest_begin(needs: Needs, ask: Ask, wait: timedelta) -> datetime | None:
+    """The last instant at which access could begin and still end before the windows close.
+
+    None if that is after `wait`. To be called for needs whose windows are satisfied.
+    """
+    if not needs.windows:
+        return None
+    closing = closes_at(needs.windows, ask.begins_at, ask.begins_at + wait + ask.duration)
+    return None if closing is None else closing - ask.duration
+
+
+def _local(at: datetime, windows: tuple[Window, ...]) -> str:
+    zone = windows[0].timezone
+    return at.astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M ") + zone
+
+
+def _parties(parties: tuple[str, ...]) -> str:
+    named = ", ".join(f"`{party}`" for party in parties[:3])
+    return named + (f" and {len(parties) - 3} more" if len(parties) > 3 else "")  # noqa: PLR2004  three are enough
+
+
+def _met(name: str, detail: str) -> Check:
+    return Check(name=name, status=Status.SATISFIED, detail=detail)
+
+
+def _unmet(name: str, detail: str, remedy: str = "") -> Check:
+    return Check(name=name, status=Status.UNSATISFIED, detail=detail, remedy=remedy)
+
+
+def _check(name: str, satisfied: bool, detail: str, remedy: str = "") -> Check:
+    return _met(name, detail) if satisfied else _unmet(name, detail, remedy)
+
+
+def _about_others(name: str, detail: str) -> Check:
+    return Check(name=name, status=Status.NOT_APPLICABLE, detail=detail)

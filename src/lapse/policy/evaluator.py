@@ -1,0 +1,201 @@
+"""Decide a question: `evaluate(policy, ask)`. Pure and deterministic; the same question always has the same answer.
+
+Nothing is allowed unless an offer allows it, and no limit forbids it. Offers are alternatives; limits always bind.
+A rule that cannot be evaluated does not permit: a failed offer is not satisfied, a failed limit denies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from lapse.domain.names import shown
+from lapse.domain.requests import Stage, Terms
+from lapse.policy.checks import (
+    Question,
+    basic_checks,
+    binds,
+    condition_check,
+    entitlement_check,
+    latest_begin,
+    need_checks,
+    offered_to,
+)
+from lapse.policy.language import name_stages
+from lapse.policy.results import Check, Evaluation, RuleResult, Status
+from lapse.policy.rules import Limit, Needs, Offer, Policy
+from lapse.policy.values import Ask
+
+_SECOND = timedelta(seconds=1)
+_NAMED_OFFERS = 3
+
+
+def evaluate(policy: Policy, ask: Ask) -> Evaluation:
+    """What `policy` says to `ask`: every rule's outcome, and the terms if it is allowed."""
+    basics = tuple(basic_checks(ask))
+    if any(check.status is not Status.SATISFIED for check in basics):
+        return _refused(policy, basics)
+    question = Question(ask)
+    limits = tuple(_limit_result(limit, question) for limit in policy.limits)
+    binding = [
+        limit.needs
+        for limit, result in zip(policy.limits, limits, strict=True)
+        if result.status is not Status.NOT_APPLICABLE
+    ]
+    stopped = any(result.status in {Status.UNSATISFIED, Status.FAILED} for result in limits)
+    offers = tuple(_with_terms(offer, question, () if stopped else binding, stopped) for offer in policy.offers)
+    chosen = None if stopped else _choose(offers)
+    terms = chosen.terms if chosen else None
+    return Evaluation(
+        policy_version=policy.version,
+        allowed=terms is not None,
+        reason=_allowed_reason(terms) if terms else _denied_reason(ask, offers, limits),
+        hint="" if terms else _hint(offers, limits),
+        chosen=chosen.name if chosen else "",
+        terms=terms,
+        basics=basics,
+        offers=offers,
+        limits=limits,
+    )
+
+
+def _refused(policy: Policy, basics: tuple[Check, ...]) -> Evaluation:
+    reason = next(check.detail for check in basics if check.status is not Status.SATISFIED)
+    return Evaluation(policy_version=policy.version, allowed=False, reason=reason, basics=basics)
+
+
+def _limit_result(limit: Limit, question: Question) -> RuleResult:
+    checks = [entitlement_check(limit.selector, question.ask)]
+    if _all_satisfied(checks):
+        checks.append(binds(limit.selector, question.ask))
+    if _all_satisfied(checks) and limit.selector.when is not None:
+        condition = condition_check(limit.selector.when, question)
+        elsewhere = condition.status is Status.UNSATISFIED
+        checks.append(replace(condition, status=Status.NOT_APPLICABLE) if elsewhere else condition)
+    if not _all_satisfied(checks):
+        return _result(limit, checks)
+    if limit.forbid:
+        checks.append(Check(name="forbid", status=Status.UNSATISFIED, detail=f"forbids it: {limit.forbid}"))
+    return _result(limit, [*checks, *need_checks(limit.needs, question.ask)])
+
+
+def _offer_result(offer: Offer, question: Question) -> RuleResult:
+    checks = [entitlement_check(offer.selector, question.ask)]
+    if _all_satisfied(checks):
+        checks += offered_to(offer.selector, question.ask)
+    if any(check.status is Status.NOT_APPLICABLE for check in checks):
+        return _result(offer, checks)
+    if offer.selector.when is not None:
+        checks.append(condition_check(offer.selector.when, question))
+    return _result(offer, [*checks, *need_checks(offer.needs, question.ask)])
+
+
+def _result(rule: Offer | Limit, checks: Sequence[Check]) -> RuleResult:
+    return RuleResult(
+        name=rule.name,
+        description=rule.description,
+        file=rule.file,
+        line=rule.line,
+        status=_worst(checks),
+        checks=tuple(checks),
+    )
+
+
+def _worst(checks: Iterable[Check]) -> Status:
+    seen = {check.status for check in checks}
+    order = (Status.FAILED, Status.NOT_APPLICABLE, Status.UNSATISFIED)
+    return next((status for status in order if status in seen), Status.SATISFIED)
+
+
+def _all_satisfied(checks: Iterable[Check]) -> bool:
+    return all(check.status is Status.SATISFIED for check in checks)
+
+
+def _with_terms(offer: Offer, question: Question, binding: Sequence[Needs], stopped: bool) -> RuleResult:
+    result = _offer_result(offer, question)
+    if stopped or result.status is not Status.SATISFIED:
+        return result
+    return replace(result, terms=_terms(offer, binding, question.ask))
+
+
+def _terms(offer: Offer, binding: Sequence[Needs], ask: Ask) -> Terms:
+    everything = [offer.needs, *binding]
+    durations = [needs.max_duration for needs in everything if needs.max_duration is not None]
+    totals = [needs.max_total for needs in everything if needs.max_total is not None]
+    return Terms(
+        offer=offer.name,
+        max_duration=min([*durations, *totals]),
+        max_total=min(totals),
+        pending_timeout=_pending_timeout(offer, everything, ask),
+        stages=_stages(everything),
+    )
+
+
+def _stages(everything: Iterable[Needs]) -> tuple[Stage, ...]:
+    """All stages in order; where two ask the same people, one stage with the larger quorum."""
+    merged: dict[frozenset[str], Stage] = {}
+    for needs in everything:
+        for stage in needs.stages:
+            who = frozenset(stage.approvers)
+            earlier = merged.setdefault(who, stage)
+            merged[who] = replace(earlier, quorum=max(earlier.quorum, stage.quorum))
+    return name_stages(merged.values())
+
+
+def _pending_timeout(offer: Offer, everything: Iterable[Needs], ask: Ask) -> timedelta:
+    """How long approvers have: no longer than the access could still begin and end within every window."""
+    wait = offer.pending_timeout
+    for needs in everything:
+        begin = latest_begin(needs, ask, wait)
+        if begin is not None:
+            wait = min(wait, (begin - ask.at) // _SECOND * _SECOND)
+    return max(wait, _SECOND)
+
+
+def _choose(offers: Iterable[RuleResult]) -> RuleResult | None:
+    possible = [offer for offer in offers if offer.terms is not None]
+    return min(possible, key=lambda offer: _burden(offer.terms), default=None)
+
+
+def _burden(terms: Terms | None) -> tuple[int, timedelta]:
+    """Less is chosen: fewest votes, then the longest time. Ties go to the first in the files."""
+    if terms is None:
+        raise TypeError("only satisfied offers are compared")
+    return sum(stage.quorum for stage in terms.stages), -terms.max_duration
+
+
+def _allowed_reason(terms: Terms) -> str:
+    if not terms.stages:
+        return f"offer `{terms.offer}` allows it without approval"
+    steps = ", then ".join(
+        f"{stage.quorum} of {' or '.join(f'`{party}`' for party in stage.approvers)}" for stage in terms.stages
+    )
+    return f"offer `{terms.offer}` allows it with approval by {steps}"
+
+
+def _denied_reason(ask: Ask, offers: Sequence[RuleResult], limits: Iterable[RuleResult]) -> str:
+    stopping = [limit for limit in limits if limit.status in {Status.FAILED, Status.UNSATISFIED}]
+    if stopping:
+        return "; ".join(f"limit {_words(limit)}" for limit in stopping)
+    near = [offer for offer in offers if offer.status is not Status.NOT_APPLICABLE]
+    if near:
+        more = f"; {len(near) - _NAMED_OFFERS} more" if len(near) > _NAMED_OFFERS else ""
+        return "no offer fits: " + "; ".join(_words(offer) for offer in near[:_NAMED_OFFERS]) + more
+    who, what = shown(ask.beneficiary.name), shown(ask.entitlement.name)
+    return f"no offer is about `{what}` for `{who}`, and nothing is allowed unless an offer allows it"
+
+
+def _words(rule: RuleResult) -> str:
+    return f"`{rule.name}` " + " and ".join(check.detail for check in rule.open_checks)
+
+
+def _hint(offers: Iterable[RuleResult], limits: Iterable[RuleResult]) -> str:
+    """What the asker could do about every limit in the way and the offer that lacks least; empty if nothing helps."""
+    stopping = [check for limit in limits for check in limit.open_checks]
+    lacking = [offer.open_checks for offer in offers if offer.status is not Status.NOT_APPLICABLE]
+    curable = [checks for checks in lacking if all(check.remedy for check in checks)]
+    if not curable or not all(check.remedy for check in stopping):
+        return ""
+    wanted = dict.fromkeys(check.remedy for check in [*stopping, *min(curable, key=len)])
+    return " and ".join(wanted)

@@ -1,0 +1,56 @@
+"""An evaluation in lines of text, for `lapse policy explain` and wherever a person reads the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lapse.domain.durations import human_duration
+from lapse.domain.requests import Terms
+from lapse.policy.results import Evaluation, RuleResult, Status
+
+_MARKS = {Status.SATISFIED: "+", Status.UNSATISFIED: "-", Status.FAILED: "!", Status.NOT_APPLICABLE: " "}
+
+
+def explain_lines(evaluation: Evaluation, *, everything: bool = False) -> tuple[str, ...]:
+    """The answer, its terms, and each rule with its checks: `+` satisfied, `-` not, `!` failed.
+
+    Rules that are not about the question are only counted, unless `everything` is asked for.
+    """
+    return tuple(_lines(evaluation, everything=everything))
+
+
+def _lines(evaluation: Evaluation, *, everything: bool) -> Iterator[str]:
+    yield f"{'allowed' if evaluation.allowed else 'denied'}: {evaluation.reason}"
+    if evaluation.hint:
+        yield f"try: {evaluation.hint}"
+    if evaluation.terms is not None:
+        yield from _terms(evaluation.terms)
+    for check in evaluation.basics:
+        if check.status is not Status.SATISFIED:
+            yield f"{_MARKS[check.status]} {check.detail}"
+    yield from _rules("offer", evaluation.offers, evaluation, everything=everything)
+    yield from _rules("limit", evaluation.limits, evaluation, everything=everything)
+    yield f"policy {evaluation.policy_version}"
+
+
+def _terms(terms: Terms) -> Iterator[str]:
+    yield f"  longest: {human_duration(terms.max_duration)}, with extensions {human_duration(terms.max_total)}"
+    for number, stage in enumerate(terms.stages, start=1):
+        yield f"  approval {number} ({stage.name}): {stage.quorum} of {', '.join(stage.approvers)}"
+    if terms.stages:
+        yield f"  waits for approval: {human_duration(terms.pending_timeout)}"
+
+
+def _rules(kind: str, rules: Iterable[RuleResult], evaluation: Evaluation, *, everything: bool) -> Iterator[str]:
+    hidden = 0
+    for rule in rules:
+        if rule.status is Status.NOT_APPLICABLE and not everything:
+            hidden += 1
+            continue
+        chosen = " (chosen)" if kind == "offer" and rule.name == evaluation.chosen else ""
+        words = rule.status.replace("_", " ")
+        yield f"{_MARKS[rule.status]} {kind} `{rule.name}`: {words}{chosen}  {rule.file}:{rule.line}"
+        for check in rule.checks:
+            yield f"    {_MARKS[check.status]} {check.detail}"
+    if hidden:
+        yield f"  {hidden} {kind}{'s' if hidden > 1 else ''} about something else"

@@ -1,0 +1,212 @@
+"""Conditions ready to run: compiled once when a policy is read, run for every question.
+
+`compile_condition` is called by the policy parser; `Condition.holds` by the evaluator. Whatever goes wrong while
+running is a `ConditionError`: the evaluator turns it into "failed", which never permits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lapse.policy.expressions.checker import Fault, check
+from lapse.policy.expressions.reader import LONGEST, ReadError, read
+from lapse.policy.expressions.syntax import Literal, Node, calls
+from lapse.policy.values import Ask, PrincipalFacts
+
+_ENGINE_ERROR = re.compile(r"ERROR: <input>:(\d{1,9}):(\d{1,9}): ([^\n]*)")
+_FIRST_CONTROL = 0x20
+
+
+class ConditionError(Exception):
+    """The condition could not be evaluated; the message says why, in words."""
+
+
+class ConditionFaults(Exception):  # noqa: N818  it carries the faults, it is not one
+    """The text is not a condition that can be used; `faults` says where and why."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__(faults[0].message)
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A checked CEL expression. Equal when the text is."""
+
+    text: str
+    _program: Any = field(repr=False, compare=False)
+
+    def holds(self, view: Any) -> bool:
+        """Whether the condition is true in `view` (of `view_of`).
+
+        Raises:
+            ConditionError: it could not be evaluated, or gave something other than true or false.
+        """
+        result = _guarded(self._program.execute, view)
+        if type(result) is not bool:
+            raise ConditionError(f"the condition gave {type(result).__name__}, not true or false")
+        return result
+
+
+def compile_condition(text: str) -> Condition:
+    """Check and compile `text`; `ConditionFaults` with everything that is wrong."""
+    if len(text) > LONGEST:
+        raise ConditionFaults((Fault(at=0, message=f"the condition is longer than {LONGEST} characters"),))
+    control = next((at for at, char in enumerate(text) if ord(char) < _FIRST_CONTROL and char not in "\n\t"), None)
+    if control is not None:
+        raise ConditionFaults((Fault(at=control, message="the condition contains a control character"),))
+    program = _compiled(text)
+    try:
+        tree = read(text)
+        faults = check(tree) or tuple(_bad_constants(tree))
+    except ReadError as error:
+        faults = (Fault(at=error.at, message=error.message),)
+    except RecursionError:  # pragma: no cover  the bounds on length and depth come first
+        faults = (Fault(at=0, message="the condition is nested too deeply"),)
+    if faults:
+        raise ConditionFaults(faults)
+    return Condition(text, program)
+
+
+def view_of(ask: Ask) -> Any:
+    """`ask` as the engine reads it. Building one costs more than running a condition, so it is shared.
+
+    Raises:
+        ConditionError: the engine cannot hold a value of the context.
+    """
+    import cel
+
+    return _guarded(cel.Context, variables_of(ask))
+
+
+def variables_of(ask: Ask) -> dict[str, Any]:
+    """The variables of conditions for `ask`; the shape is `types.VARIABLES`."""
+    beneficiary = _principal(ask.beneficiary)
+    resource, entitlement = ask.resource, ask.entitlement
+    return {
+        "principal": beneficiary,
+        "beneficiary": beneficiary,
+        "requester": beneficiary if ask.requester == ask.beneficiary else _principal(ask.requester),
+        "resource": {
+            "name": resource.name,
+            "connector": resource.connector,
+            "title": resource.title,
+            "owner": resource.owner,
+            "tags": dict(resource.tags),
+        },
+        "entitlement": {
+            "name": entitlement.name,
+            "role": entitlement.role,
+            "title": entitlement.title,
+            "tags": dict(entitlement.tags),
+        },
+        "request": _request(ask),
+        "context": dict(ask.context),
+    }
+
+
+def _principal(facts: PrincipalFacts) -> dict[str, Any]:
+    return {
+        "name": facts.name,
+        "kind": facts.kind,
+        "person": facts.person,
+        "display_name": facts.display_name,
+        "email": facts.email,
+        "groups": list(facts.groups),
+        "humans": list(facts.humans),
+        "human_groups": list(facts.human_groups),
+        "department": facts.department,
+        "title": facts.title,
+        "manager": facts.manager,
+        "sponsor": facts.sponsor,
+        "owner": facts.owner,
+        "active": facts.active,
+    }
+
+
+def _request(ask: Ask) -> dict[str, Any]:
+    return {
+        "duration": ask.duration,
+        "total_duration": ask.total_duration,
+        "is_extension": ask.is_extension,
+        "for_self": ask.for_self,
+        "justification": ask.justification,
+        "ticket": {
+            "system": ask.ticket.system if ask.ticket else "",
+            "number": ask.ticket.number if ask.ticket else "",
+        },
+        "at": ask.at,
+        "starts_at": ask.begins_at,
+    }
+
+
+def _compiled(text: str) -> Any:
+    import cel
+
+    try:
+        return _guarded(cel.compile, text)
+    except ConditionError as error:
+        raise ConditionFaults(tuple(_engine_faults(text, str(error)))) from None
+
+
+def _engine_faults(text: str, message: str) -> list[Fault]:
+    found = _ENGINE_ERROR.findall(message)
+    if not found:
+        return [Fault(at=0, message="the condition is not an expression")]
+    line, column, words = found[0]
+    return [Fault(at=_offset(text, int(line), int(column)), message=_plain(words))]
+
+
+def _offset(text: str, line: int, column: int) -> int:
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    return min(starts[min(line, len(starts)) - 1] + column - 1, len(text))
+
+
+def _plain(words: str) -> str:
+    words = re.sub(r" expecting .*", "", words.removeprefix("Syntax error: "))
+    words = words.replace("'<EOF>'", "the end of the condition")
+    words = re.sub(r"^(mismatched|extraneous) input ", "unexpected ", words)
+    return f"this is not an expression: {words}"
+
+
+def _bad_constants(tree: Node) -> list[Fault]:
+    """Patterns, durations and times that are written down are tried now rather than when somebody waits."""
+    faults = []
+    for call in calls(tree):
+        if call.name not in {"matches", "duration", "timestamp"} or not isinstance(call.args[0], Literal):
+            continue
+        source = call.args[0].source
+        probe = f'"".matches({source})' if call.name == "matches" else f"{call.name}({source})"
+        try:
+            _guarded(_compiled(probe).execute, {})
+        except (ConditionError, ConditionFaults):
+            faults.append(Fault(at=call.args[0].at, message=f"{source} is not a {_CONSTANT[call.name][0]}",
+                                hint=_CONSTANT[call.name][1]))  # fmt: skip
+    return faults
+
+
+_CONSTANT = {
+    "matches": ("pattern", "use RE2 syntax, without look-around and back-references"),
+    "duration": ("duration", 'write it as `duration("2h30m")`'),
+    "timestamp": ("time", 'write it as `timestamp("2026-03-01T00:00:00Z")`'),
+}
+
+
+def _guarded(work: Any, argument: Mapping[str, object] | str) -> Any:
+    """Run the engine; whatever it raises, panics of its own code included, becomes a `ConditionError`."""
+    try:
+        return work(argument)
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except KeyError as error:
+        raise ConditionError(f"there is no {error.args[0]!r} here") from None
+    except BaseException as error:  # noqa: BLE001  a panic in the engine is no Exception, and must deny too
+        raise ConditionError(_first_sentence(error)) from None
+
+
+def _first_sentence(error: BaseException) -> str:
+    text = str(error)
+    return text if text.startswith("Failed to parse") else text.partition(". ")[0][:200] or type(error).__name__
