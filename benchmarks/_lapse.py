@@ -22,7 +22,7 @@ from lapse.enforcement.clock import SystemClock
 from lapse.enforcement.parts import Parts
 from lapse.entrypoints.demo.private_postgres import PrivatePostgres
 from lapse.ports import Connector, Store
-from lapse.storage import migrate, open_store
+from lapse.storage.opening import migrate, open_store
 
 RESOURCE = "pg-prod"
 LAPSE_PASSWORD = "benchmark"  # noqa: S105  of a private server on loopback that lives for one run

@@ -17,17 +17,17 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import httpx
-from _bench import AtMost, Row, Rounds, percentile, report, row
+from _bench import AtMost, Rounds, Row, percentile, report, row
 from _lapse import ADMIN, POLICY, catalog
-from fakes.connector import FakeConnector
 
+from fakes.connector import FakeConnector
 from lapse.bootstrap.app import App, open_app
 from lapse.bootstrap.home import Home, Settings
 from lapse.bootstrap.setup import set_up
 from lapse.control.catalogs import apply
 from lapse.control.policies import activate_policy
 from lapse.control.targets import add_target
-from lapse.entrypoints.api.app import create_app
+from lapse.entrypoints.api.app import create_api
 
 PEOPLE = [f"user{number:03d}" for number in range(64)]
 SINGLE, CROWD, ROUNDS = 200, 320, 3
@@ -90,7 +90,7 @@ async def _serving(activations: Activations) -> AsyncIterator[tuple[App, httpx.A
             await app.targets.refresh(app.store)
             stop = asyncio.Event()
             running = asyncio.create_task(app.enforcer.run(stop))
-            transport = httpx.ASGITransport(create_app(app), client=("127.0.0.1", 1))
+            transport = httpx.ASGITransport(create_api(app), client=("127.0.0.1", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7380/api/v1") as client:
                 yield app, client
             stop.set()

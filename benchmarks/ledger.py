@@ -10,13 +10,15 @@ from pathlib import Path
 
 from _bench import AtLeast, Rounds, Row, report, row
 from _lapse import now
+from lapse.control.ledger_proofs import verify_stored_ledger
 from lapse.control.sequencer import Sequencer
+from lapse.enforcement.clock import SystemClock
+from lapse.ledger.checkpoint import key_of
 from lapse.storage.keyring import Keyring
 
 from lapse.ledger.canonical import encode
 from lapse.ledger.entry import Entry
-from lapse.ledger.verify import verify_rows
-from lapse.storage import migrate, open_store
+from lapse.storage.opening import migrate, open_store
 
 ENTRIES, BATCH, ROUNDS = 40_000, 2_000, 5
 
@@ -36,7 +38,7 @@ def main() -> None:
                     measured[side].append(ENTRIES / seconds)
                     verified.append(rate)
     rounds = Rounds(measured)
-    report("ledger", [_append_row(rounds), row("verification", verified, "entries/s", goal=AtLeast(200_000))])
+    report("ledger", [_append_row(rounds), row("verification, read from the store", verified, "entries/s", goal=AtLeast(200_000))])
 
 
 def _append_row(rounds: Rounds) -> Row:
@@ -83,16 +85,15 @@ async def _lapse(folder: Path, entries: list[Entry]) -> tuple[float, float]:
     await migrate(url)
     store = await open_store(url)
     keyring = Keyring.open(folder / "keys", "benchmark.example/ledger")
-    sequencer = Sequencer(store.ledger, keyring.signer)
+    sequencer = Sequencer(store.ledger, keyring.signer, SystemClock())
     started = time.perf_counter()
     for start in range(0, len(entries), BATCH):
         chunk = entries[start : start + BATCH]
         await store.write(lambda tx, chunk=chunk: tx.append(chunk))  # type: ignore[misc]
         await sequencer.run_once()
     seconds = time.perf_counter() - started
-    rows = await store.ledger.entries(0, len(entries))
     started = time.perf_counter()
-    result = verify_rows(rows)
+    result = await verify_stored_ledger(store.ledger, [key_of(keyring.signer)])
     rate = len(entries) / (time.perf_counter() - started)
     await store.close()
     if not result.ok or result.size != len(entries):

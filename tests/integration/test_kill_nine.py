@@ -15,7 +15,7 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.grants import Grant, GrantState
 from lapse.domain.principals import Account, Principal
 from lapse.domain.resources import Entitlement, Resource
-from lapse.storage import migrate, open_store
+from lapse.storage.opening import migrate, open_store
 
 TESTS = Path(__file__).parents[1]
 STEPS = [

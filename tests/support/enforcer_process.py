@@ -18,7 +18,7 @@ from lapse.enforcement.clock import SystemClock
 from lapse.enforcement.enforcer import Enforcer
 from lapse.enforcement.parts import Parts
 from lapse.ports import Page
-from lapse.storage import open_store
+from lapse.storage.opening import open_store
 
 UNFINISHED = LIVE | ENDING | {GrantState.SCHEDULED}
 
