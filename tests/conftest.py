@@ -5,9 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lapse.entrypoints.demo.private_postgres import PrivatePostgres, installation, installations
 from support.postgres import PASSWORD, fresh_database, name, protected_target, run
+
+# How long an example takes says more about what else the machine does than about the test.
+settings.register_profile("lapse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lapse")
 
 
 @pytest.fixture(scope="session")

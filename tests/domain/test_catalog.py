@@ -165,6 +165,7 @@ def follow(current, wanted, plan):
 @st.composite
 def partial_catalogs(draw):
     org = draw(organisations())
+    gone = draw(st.sets(st.sampled_from((*EVERYONE, *GROUPS))))
     resources = draw(
         st.dictionaries(
             st.sampled_from(("pg", "redis")),
@@ -172,8 +173,8 @@ def partial_catalogs(draw):
         )
     )
     return Catalog(
-        principals={n: p for n, p in org.principals.items() if draw(st.booleans())},
-        groups={n: g for n, g in org.groups.items() if draw(st.booleans())},
+        principals={n: p for n, p in org.principals.items() if n not in gone},
+        groups={n: g for n, g in org.groups.items() if n not in gone},
         resources=resources,
     )
 
