@@ -37,5 +37,5 @@ fi
 
 if ! has_uv; then
     say "installing uv"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$UV"
+    "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check "$UV"
 fi
