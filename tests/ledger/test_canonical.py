@@ -111,7 +111,7 @@ def test_an_enumerated_text_is_its_value():
     ("fields", "reason"),
     [
         ({"context": {"lag": 1.5}}, "`context.lag` is a float"),
-        ({"context": {"lag": 1.0}}, "`context.lag` is a float"),
+        ({"context": {"whole": [{"n": 1}], "lag": 1.0}}, "`context.lag` is a float"),
         ({"after": {"a": {"b": [0, math.nan]}}}, "`after.a.b.1` is a float"),
         ({"before": {"n": 2**53}}, "`before.n` is an integer beyond 2^53-1"),
         ({"before": {"n": -(2**53)}}, "`before.n` is an integer beyond 2^53-1"),

@@ -179,10 +179,7 @@ def test_no_other_history_is_accepted(size, data):
                 (Checkpoint("log", 0, bytes(32)), under(size), ()),
                 (under(0), under(size), (bytes(32),)),
             ]
-            + [
-                (under(old), under(size), (*honest[:at], bytes(32), *honest[at + 1 :]))
-                for at in range(len(honest))
-            ]
+            + [(under(old), under(size), (*honest[:at], bytes(32), *honest[at + 1 :])) for at in range(len(honest))]
             + [(under(old), under(size), honest[1:]) for _ in honest[:1]]
         )
     )

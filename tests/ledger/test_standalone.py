@@ -34,35 +34,43 @@ RFC_8032_VECTORS = [
     (
         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
         "",
-        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
-        "d25bf5f0595bbe24655141438e7a100b",
+        (
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
+            "d25bf5f0595bbe24655141438e7a100b"
+        ),
     ),
     (
         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
         "72",
-        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
-        "387b2eaeb4302aeeb00d291612bb0c00",
+        (
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
+            "387b2eaeb4302aeeb00d291612bb0c00"
+        ),
     ),
     (
         "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
         "af82",
-        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc659"
-        "4a7c15e9716ed28dc027beceea1ec40a",
+        (
+            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc659"
+            "4a7c15e9716ed28dc027beceea1ec40a"
+        ),
     ),
     (
         "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
-        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd"
-        "454d4423643ce80e2a9ac94fa54ca49f",
-        "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b58909351fc9ac90b3ecfdfbc7c66431e030"
-        "3dca179c138ac17ad9bef1177331a704",
+        (
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd"
+            "454d4423643ce80e2a9ac94fa54ca49f"
+        ),
+        (
+            "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b58909351fc9ac90b3ecfdfbc7c66431e030"
+            "3dca179c138ac17ad9bef1177331a704"
+        ),
     ),
 ]
 
 # The example in the documentation of Go's signed notes, and the key of Go's checksum database.
 NEUMANN = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
-NEUMANN_TEXT = (
-    "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-)
+NEUMANN_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 NEUMANN_NOTE = (
     NEUMANN_TEXT + "\n\N{EM DASH} PeterNeumann "
     "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
@@ -100,10 +108,13 @@ def test_it_is_written_in_the_python_of_old_installations():
 def test_it_runs_alone(tmp_path):
     ledger = sealed(3)
     (tmp_path / "note").write_bytes(ledger.note)
-    script = SOURCE.read_text() + f"""
+    script = (
+        SOURCE.read_text()
+        + f"""
 import sys
 print(open_checkpoint(open(sys.argv[1], "rb").read(), [read_key({write_key(KEY)!r})]).size)
 """
+    )
     (tmp_path / "check.py").write_text(script)
     done = subprocess.run(
         [sys.executable, "-I", "-S", tmp_path / "check.py", tmp_path / "note"],
@@ -284,7 +295,7 @@ ROOT = base64.b64encode(bytes(32)).decode()
         f"{ORIGIN}\n05\n{ROOT}\n",
         f"{ORIGIN}\n-5\n{ROOT}\n",
         f"{ORIGIN}\n+5\n{ROOT}\n",
-        f"{ORIGIN}\n٥\n{ROOT}\n",
+        f"{ORIGIN}\n\N{ARABIC-INDIC DIGIT FIVE}\n{ROOT}\n",
         f"{ORIGIN}\n5 \n{ROOT}\n",
         f"{ORIGIN}\n{2**63}\n{ROOT}\n",
         f"{ORIGIN}\n{10**40}\n{ROOT}\n",

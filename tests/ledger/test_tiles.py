@@ -23,9 +23,7 @@ def test_batches_of_any_sizes_make_the_same_tiles_as_one(batches):
         edge = {place: stored[place] for place in tiles.edge(size)}
         changed = tiles.extend(size, LEAVES[size : size + batch], reader(edge))
         size += batch
-        assert tiles.tree_root(size, tiles.overlay(changed, reader(edge))) == tiles.tree_root(
-            size, reader(WHOLE)
-        )
+        assert tiles.tree_root(size, tiles.overlay(changed, reader(edge))) == tiles.tree_root(size, reader(WHOLE))
         stored |= changed
     assert stored == tiles.extend(0, LEAVES[:size], lambda *_: None)
 

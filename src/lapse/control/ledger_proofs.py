@@ -26,12 +26,13 @@ async def verify_stored_ledger(ledger: LedgerStore, keys: Sequence[Key], earlier
     What is sealed while this reads is left for the next time.
     """
     try:
-        verifier = await _verifier(ledger, keys, earlier)
+        sealed = await _sealed(ledger, keys)
+        verifier = LedgerVerifier(sealed, [open_checkpoint(kept, keys) for kept in earlier])
     except Corrupt as error:
         return Verdict(ok=False, size=0, root=EMPTY_ROOT, problem=error.message)
-    size, start, going_on = verifier.expected, 0, True
-    while start < size and going_on:
-        end = min(start + ROWS, size)
+    start, going_on = 0, True
+    while start < sealed.size and going_on:
+        end = min(start + ROWS, sealed.size)
         stored = await read_tiles(ledger, tiles.tiles_over(start, end))
         rows = await ledger.entries(start, end)
         going_on = verifier.feed(rows, lambda level, index, stored=stored: stored.get((level, index)))  # type: ignore[misc]
@@ -73,15 +74,18 @@ async def read_tiles(ledger: LedgerStore, places: Iterable[TileId]) -> dict[Tile
     return found
 
 
-async def _verifier(ledger: LedgerStore, keys: Sequence[Key], earlier: Sequence[bytes]) -> LedgerVerifier:
+async def _sealed(ledger: LedgerStore, keys: Sequence[Key]) -> Checkpoint:
+    """The checkpoint for all that has a place in the tree."""
     size = await ledger.size()
-    note = await ledger.checkpoint(size) if size else None
-    if size and note is None:
+    note = await ledger.checkpoint(size or None)
+    if note is None and size == 0:
+        return Checkpoint(keys[0].name, 0, EMPTY_ROOT)
+    if note is None:
         raise Corrupt(f"the ledger of {size} entries has no checkpoint")
-    sealed = open_checkpoint(note, keys) if note is not None else Checkpoint(keys[0].name, 0, EMPTY_ROOT)
+    sealed = open_checkpoint(note, keys)
     if sealed.size != size:
-        raise Corrupt(f"the checkpoint for {size} entries is one for {sealed.size}")
-    return LedgerVerifier(sealed, [open_checkpoint(kept, keys) for kept in earlier])
+        raise Corrupt(f"the ledger has {size} entries, but its checkpoint is for {sealed.size}")
+    return sealed
 
 
 def _runs(seqs: Sequence[int]) -> Iterator[tuple[int, int]]:

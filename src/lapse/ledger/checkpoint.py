@@ -70,8 +70,7 @@ def seal(size: int, root: bytes, signer: NoteSigner) -> bytes:
     key, signature = key_of(signer), signer.sign(text.encode())
     line = base64.b64encode(key.hash + signature).decode()
     note = f"{text}\n\N{EM DASH} {key.name} {line}\n".encode()
-    if open_checkpoint(note, [key]) != Checkpoint(key.name, size, root):
-        raise Corrupt("the signing key signs another checkpoint than it was given")
+    open_checkpoint(note, [key])
     return note
 
 

@@ -69,19 +69,24 @@ def verify_ledger(
 
 @dataclass(slots=True)
 class _Findings:
-    """Where stored hashes differ from computed ones: by level, the first leaf under each differing hash."""
+    """Where stored hashes differ from computed ones: by level, the first leaf under each differing hash.
+
+    Tiles that differ are `damaged`; those that lack hashes are `incomplete`, and say nothing about what is below.
+    """
 
     differs: dict[int, set[int]] = field(default_factory=dict)
     damaged: set[TileId] = field(default_factory=set)
+    incomplete: set[TileId] = field(default_factory=set)
 
     def compare(self, place: TileId, computed: bytes, stored: bytes | None) -> None:
         level, index = place
-        if stored is not None and stored[: len(computed)] == computed:
+        stored = stored or b""
+        if stored[: len(computed)] == computed:
             return
         self.damaged.add(place)
-        if stored is None:
-            return
-        for at in range(0, len(computed), HASH_BYTES):
+        if len(stored) < len(computed):
+            self.incomplete.add(place)
+        for at in range(0, min(len(computed), len(stored)), HASH_BYTES):
             if stored[at : at + HASH_BYTES] != computed[at : at + HASH_BYTES]:
                 number = index * WIDTH + at // HASH_BYTES
                 self.differs.setdefault(level, set()).add(number << HEIGHT * level)
@@ -101,8 +106,9 @@ class _Findings:
 
     def _agrees_above(self, start: int, level: int, size: int) -> bool:
         """The stored parent hash agrees with the entries, so only the stored hash below it is damaged."""
-        first = start >> HEIGHT * level << HEIGHT * level
-        return first + (1 << HEIGHT * level) <= size and first not in self.differs.get(level, set())
+        number = start >> HEIGHT * level
+        known = (number + 1) << HEIGHT * level <= size and (level, number >> HEIGHT) not in self.incomplete
+        return known and number << HEIGHT * level not in self.differs.get(level, set())
 
 
 class LedgerVerifier:
@@ -119,11 +125,6 @@ class LedgerVerifier:
         self._broken_row: _Suspect | None = None
         self._broken_root: _Suspect | None = None
         self._check_kept()
-
-    @property
-    def expected(self) -> int:
-        """How many entries are sealed."""
-        return self._sealed.size
 
     def feed(self, rows: Iterable[tuple[int, bytes]], tile: TileReader | None = None) -> bool:
         """Take the next rows; False once something is broken, and further rows are of no use.
@@ -170,7 +171,11 @@ class LedgerVerifier:
         if not certain and not self._broken_root:
             return None
         # Up to `_agreed` the root is signed: whatever a stored tile says, those entries are intact.
-        by_tiles = [s for s in self._findings.suspects(self._size) if s.last >= self._agreed]
+        by_tiles = [
+            _suspect(max(suspect.first, self._agreed), suspect.last)
+            for suspect in self._findings.suspects(self._size)
+            if suspect.last >= self._agreed
+        ]
         exact = [*by_tiles, certain] if certain else by_tiles
         return min(exact) if exact else self._broken_root
 
@@ -222,7 +227,8 @@ class LedgerVerifier:
         return self._kept[self._kept_checked - 1].size if self._kept_checked else 0
 
     def _root_suspect(self, kept: Checkpoint) -> _Suspect:
-        first, last = min(self._agreed, kept.size - 1), kept.size - 1
+        last = max(kept.size - 1, 0)
+        first = min(self._agreed, last)
         which = "the" if kept == self._sealed else "the earlier"
         return _Suspect(
             first,
