@@ -45,10 +45,12 @@ if [ ! -e "$POLICY" ]; then
     printf '#!/bin/sh\nexit 101\n' | $sudo tee "$POLICY" >/dev/null
     $sudo chmod 755 "$POLICY"
 fi
-if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+case $missing in
+*postgresql*)
     $sudo mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' | $sudo tee /etc/postgresql-common/createcluster.d/lapse.conf >/dev/null
-fi
+    ;;
+esac
 
 echo "packages: installing$missing"
 $sudo apt-get update -qq >"$log" 2>&1 || echo "packages: the package lists could not be refreshed; trying with those at hand"
