@@ -16,17 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, Severity, Usage
-from lapse.ledger import canonical, checkpoint, merkle, tiles
+from lapse.domain.reviews import Item, ItemDecision, Usage
+from lapse.ledger import canonical, checkpoint, tiles
+from lapse.ledger.bundle import proof_bundle
 from lapse.ledger.entry import Entry
-from lapse.ledger.standalone import BUNDLE_FORMAT, leaf_hash, write_key
+from lapse.ledger.standalone import leaf_hash, write_key
 from lapse.ports import PolicyVersion
 from lapse.review.model import (
     ActiveGrant,
     Adjustments,
     AuditResult,
     Coverage,
-    DetectorRun,
     ExpiryLag,
     Exposure,
     LagBucket,
@@ -36,7 +36,6 @@ from lapse.review.model import (
     Problem,
     Rederivation,
     ReviewResult,
-    RunStatus,
     Snapshot,
     SnapshotManifest,
     StandingAccess,
@@ -46,6 +45,7 @@ from lapse.review.model import (
 )
 from lapse.review.scope import parse_scope
 from lapse.review.seal import PackContents
+from support.sample_findings import FINDINGS, RUNS
 
 MADE = datetime(2026, 10, 2, 8, 30, tzinfo=UTC)
 QUARTER = datetime(2026, 7, 1, tzinfo=UTC)
@@ -75,109 +75,6 @@ def _day(number: int, hour: int = 9) -> datetime:
     return QUARTER + timedelta(days=number, hours=hour)
 
 
-def _finding(detector, severity, title, subject, summary, **more):
-    defaults = {
-        "fingerprint": hashlib.sha256(f"{detector}{subject}".encode()).hexdigest()[:16],
-        "detector_version": "1",
-        "confidence": Confidence.FACT,
-        "would_clear": "The role is held only through a grant with an end.",
-        "remediation": "Revoke the membership, and let the holder request it when it is needed.",
-        "resource": subject.partition("/")[0],
-        "coverage": "memberships: complete; grants: complete",
-        "clauses": ("NIST 800-53 AC-6(5)", "ISO 27001 A.8.2"),
-    }
-    return Finding(
-        detector=detector, severity=severity, title=title, subject=subject, summary=summary, **(defaults | more)
-    )
-
-
-FINDINGS = (
-    _finding(
-        "L6", Severity.CRITICAL, "failed revocation", "pg-prod/writer",
-        "mallory.kline still holds `writer` 9 days after the grant ended.",
-        principal="mallory.kline",
-        remediation="Revoke now: `lapse grant revoke gr_01JC4N6W`, then find out why the target refused.",
-        would_clear="The target is seen to refuse mallory.kline as writer.",
-        clauses=("NIST 800-53 AC-2(3)(a)", "SOC 2 CC6.3"),
-        evidence=(
-            {"grant_id": "gr_01JC4N6W", "account": "mkline", "role": "writer", "promised_end": "2026-09-21T14:00:00Z",
-             "last_seen": "2026-09-30T23:58:11Z", "attempts": 211, "last_error": "connection refused"},
-        ),
-    ),
-    _finding(
-        "L2", Severity.CRITICAL, "out-of-band access", "pg-billing/admin",
-        "tmp_migration2 holds `admin`, and no grant explains it.",
-        remediation="Drop the login tmp_migration2, or bring it under a grant with an end.",
-        would_clear="tmp_migration2 is gone, or a grant covers it.",
-        clauses=("NIST 800-53 AC-2f", "SOC 2 CC6.2"),
-        evidence=(
-            {"account": "tmp_migration2", "role": "admin", "first_seen": "2026-08-14T02:11:40Z", "grantor": "postgres"},
-            {"account": "tmp_migration2", "role": "pg_read_all_data", "first_seen": "2026-08-14T02:11:41Z", "grantor": "postgres"},
-        ),
-    ),
-    *(
-        _finding(
-            "L1", Severity.HIGH, "standing privilege", f"pg-prod/{role}",
-            f"{who} holds `{role}` with no end, and it is not on the exception register.",
-            principal=who,
-            evidence=({"account": who.split('.')[0], "role": role, "via": ["app_owner"] if n % 2 else [], "admin_option": n == 0, "valid_until": None},),
-        )
-        for n, (who, role) in enumerate(
-            [("olga.petrova", "superuser"), ("svc-backup", "pg_read_all_data"), ("henrik.dahl", "writer"), ("ines.moreau", "reader")]
-        )
-    ),
-    _finding(
-        "R1", Severity.HIGH, "departed holder", "pg-analytics/reader",
-        "tomas.vega left on 18 Aug 2026 and still has a live login.",
-        principal="tomas.vega", remediation="Lock tomas.vega, then remove the login.",
-        would_clear="The login is gone.", clauses=("NIST 800-53 PS-4",),
-        evidence=({"account": "tvega", "left_at": "2026-08-18", "days_since": 43, "can_login": True},),
-    ),
-    _finding(
-        "L4", Severity.MEDIUM, "grant never used", "pg-prod/reader",
-        "3 grants to ines.moreau were never used.", principal="ines.moreau",
-        remediation="Ask ines.moreau whether the grants are still needed.",
-        would_clear="A use is on record, or no further grant is made.",
-        evidence=tuple({"grant_id": f"gr_01JB{n:04}", "hours": 4 + n} for n in range(3)),
-    ),
-    _finding(
-        "C4", Severity.MEDIUM, "rubber stamp", "bob.tran",
-        "bob.tran decided 41 of 42 requests with yes, half of them within 6 s.", principal="bob.tran", resource="",
-        confidence=Confidence.ADVICE, remediation="Talk with bob.tran, or ask for a second approver.",
-        would_clear="The share of quick approvals is near the others'.", clauses=("NIST 800-53 AC-6(7)(a)",),
-    ),
-    _finding(
-        "L12", Severity.LOW, "oversized window", "pg-prod/reader",
-        "Windows of 8 h are used for 22 min at the median.", remediation="Shorten the maximum; see the proposals.",
-        would_clear="Used time is at least a quarter of granted time.",
-    ),
-)  # fmt: skip
-
-
-def _run(detector, step, severity, title, question, **more):
-    status = more.pop("status", RunStatus.CLEAR)
-    return DetectorRun(
-        detector=detector, version="1", title=title, question=question, severity=severity, step=step, status=status,
-        confidence=Confidence.FACT, sql_sha256=hashlib.sha256(detector.encode()).hexdigest(), **more,
-    )  # fmt: skip
-
-
-RUNS = (
-    _run("L1", 2, Severity.HIGH, "standing privilege", "Who holds a role that never ends?", status=RunStatus.FOUND, findings=4, parameters={"exceptions": []}),
-    _run("L2", 2, Severity.CRITICAL, "out-of-band access", "What is on a target that no grant explains?", status=RunStatus.FOUND, findings=1),
-    _run("L4", 3, Severity.MEDIUM, "grant never used", "Which grants were not used, although use was fully recorded?", status=RunStatus.FOUND, findings=1, parameters={"minimum_age_hours": 24}),
-    _run("L6", 4, Severity.CRITICAL, "failed revocation", "What is past its end and still there?", status=RunStatus.FOUND, findings=1, parameters={"tolerance_seconds": 60}),
-    _run("L7", 4, Severity.CRITICAL, "used after its end", "Was access used after its end?", status=RunStatus.CLEAR, caveats=("usage of pg-billing is partial",)),
-    _run("L12", 3, Severity.LOW, "oversized window", "Are windows far longer than use?", status=RunStatus.FOUND, findings=1),
-    _run("R1", 2, Severity.HIGH, "departed holder", "Who left and still has access?", status=RunStatus.FOUND, findings=1),
-    _run("R2", 2, Severity.HIGH, "mover", "Who changed job after the approval?", status=RunStatus.NOT_ASSESSED, missing=("identity_history",), reason="no history of departments was imported"),
-    _run("C1", 4, Severity.CRITICAL, "self-approval", "Did a person approve their own request?"),
-    _run("C4", 4, Severity.MEDIUM, "rubber stamp", "Who approves faster than anybody can read?", status=RunStatus.FOUND, findings=1),
-    _run("C24", 6, Severity.CRITICAL, "ledger break", "Is the ledger whole?"),
-    _run("C15", 3, Severity.HIGH, "bad ticket", "Is the ticket open, the requester's and about this?", status=RunStatus.NOT_ASSESSED, missing=("tickets",)),
-)  # fmt: skip
-
-
 def _item(number, principal, account, role, holding, usage, recommendation, reason, **more):
     resource = more.pop("resource", "pg-prod")
     coverage = {
@@ -186,10 +83,20 @@ def _item(number, principal, account, role, holding, usage, recommendation, reas
         Usage.UNKNOWN: "no telemetry before 12 Sep",
     }[usage]
     return Item(
-        id=f"it_{number:04}", review_id="rv_01JC7Q3Z", resource=resource, account=account, principal=principal,
-        role=role, holding=holding, usage=usage, usage_coverage=coverage, recommendation=recommendation,
-        recommendation_reason=reason, risk=100 - number, **more,
-    )  # fmt: skip
+        id=f"it_{number:04}",
+        review_id="rv_01JC7Q3Z",
+        resource=resource,
+        account=account,
+        principal=principal,
+        role=role,
+        holding=holding,
+        usage=usage,
+        usage_coverage=coverage,
+        recommendation=recommendation,
+        recommendation_reason=reason,
+        risk=100 - number,
+        **more,
+    )
 
 
 def _by(detector: str) -> tuple[str, ...]:
@@ -197,43 +104,144 @@ def _by(detector: str) -> tuple[str, ...]:
 
 
 ITEMS = (
-    _item(1, "mallory.kline", "mkline", "writer", "grant", Usage.USED, ItemDecision.REVOKE, "Past its end and still there.",
-          since=_day(80), ends_at=_day(82, 14), last_used=_day(89), purpose="INC-4127: repair stuck invoices", findings=_by("L6"),
-          decision=ItemDecision.REVOKE, decided_by="olga.petrova", decided_at=MADE, decision_reason="ended long ago", outcome="target unreachable"),
-    _item(2, "", "tmp_migration2", "admin", "standing", Usage.UNKNOWN, ItemDecision.REVOKE, "Nobody owns it, no grant explains it.",
-          since=_day(44, 2), findings=_by("L2"), resource="pg-billing"),
-    _item(3, "olga.petrova", "olga", "superuser", "standing", Usage.USED, ItemDecision.SHORTEN, "Used on 3 of 92 days; a grant would do.",
-          last_used=_day(61), purpose="", findings=_by("L1"), decision=ItemDecision.KEEP, decided_by="root", decided_at=MADE, decision_reason="break-glass account until December"),
-    _item(4, "tomas.vega", "tvega", "reader", "standing", Usage.UNUSED, ItemDecision.REVOKE, "The holder left on 18 Aug.",
-          since=_day(1), findings=_by("R1"), resource="pg-analytics",
-          decision=ItemDecision.REVOKE, decided_by="ines.moreau", decided_at=MADE, carried_out_at=MADE + timedelta(minutes=2), outcome="login refused, read back"),
-    _item(5, "svc-backup", "svc_backup", "pg_read_all_data", "inherited", Usage.USED, ItemDecision.KEEP, "Used nightly by the backup.",
-          since=_day(0), last_used=_day(91, 3), purpose="nightly backup", findings=_by("L1")),
-    *(
-        _item(10 + n, who, who.split(".")[0], "reader", "grant", usage, rec, why, since=_day(85 + n % 5), ends_at=_day(93 + n % 4, 17), purpose=f"OPS-{310 + n}: weekly figures",
-              last_used=_day(90) if usage is Usage.USED else None)
-        for n, (who, usage, rec, why) in enumerate([
-            ("ines.moreau", Usage.UNUSED, ItemDecision.REVOKE, "Not used since it was granted."),
-            ("henrik.dahl", Usage.USED, ItemDecision.KEEP, "Used on 11 days."),
-            ("bob.tran", Usage.UNKNOWN, ItemDecision.KEEP, "Use cannot be told; ends on its own in 3 days."),
-            ("carol.nowak", Usage.USED, ItemDecision.KEEP, "Used on 4 days."),
-            ("dev.anand", Usage.USED, ItemDecision.SHORTEN, "8 h granted, at most 35 min used."),
-        ])
+    _item(
+        1,
+        "mallory.kline",
+        "mkline",
+        "writer",
+        "grant",
+        Usage.USED,
+        ItemDecision.REVOKE,
+        "Past its end and still there.",
+        since=_day(80),
+        ends_at=_day(82, 14),
+        last_used=_day(89),
+        purpose="INC-4127: repair stuck invoices",
+        findings=_by("L6"),
+        decision=ItemDecision.REVOKE,
+        decided_by="olga.petrova",
+        decided_at=MADE,
+        decision_reason="ended long ago",
+        outcome="target unreachable",
     ),
-)  # fmt: skip
+    _item(
+        2,
+        "",
+        "tmp_migration2",
+        "admin",
+        "standing",
+        Usage.UNKNOWN,
+        ItemDecision.REVOKE,
+        "Nobody owns it, no grant explains it.",
+        since=_day(44, 2),
+        findings=_by("L2"),
+        resource="pg-billing",
+    ),
+    _item(
+        3,
+        "olga.petrova",
+        "olga",
+        "superuser",
+        "standing",
+        Usage.USED,
+        ItemDecision.SHORTEN,
+        "Used on 3 of 92 days; a grant would do.",
+        last_used=_day(61),
+        purpose="",
+        findings=_by("L1"),
+        decision=ItemDecision.KEEP,
+        decided_by="root",
+        decided_at=MADE,
+        decision_reason="break-glass account until December",
+    ),
+    _item(
+        4,
+        "tomas.vega",
+        "tvega",
+        "reader",
+        "standing",
+        Usage.UNUSED,
+        ItemDecision.REVOKE,
+        "The holder left on 18 Aug.",
+        since=_day(1),
+        findings=_by("R1"),
+        resource="pg-analytics",
+        decision=ItemDecision.REVOKE,
+        decided_by="ines.moreau",
+        decided_at=MADE,
+        carried_out_at=MADE + timedelta(minutes=2),
+        outcome="login refused, read back",
+    ),
+    _item(
+        5,
+        "svc-backup",
+        "svc_backup",
+        "pg_read_all_data",
+        "inherited",
+        Usage.USED,
+        ItemDecision.KEEP,
+        "Used nightly by the backup.",
+        since=_day(0),
+        last_used=_day(91, 3),
+        purpose="nightly backup",
+        findings=_by("L1"),
+    ),
+    *(
+        _item(
+            10 + n,
+            who,
+            who.split(".")[0],
+            "reader",
+            "grant",
+            usage,
+            rec,
+            why,
+            since=_day(85 + n % 5),
+            ends_at=_day(93 + n % 4, 17),
+            purpose=f"OPS-{310 + n}: weekly figures",
+            last_used=_day(90) if usage is Usage.USED else None,
+        )
+        for n, (who, usage, rec, why) in enumerate(
+            [
+                ("ines.moreau", Usage.UNUSED, ItemDecision.REVOKE, "Not used since it was granted."),
+                ("henrik.dahl", Usage.USED, ItemDecision.KEEP, "Used on 11 days."),
+                ("bob.tran", Usage.UNKNOWN, ItemDecision.KEEP, "Use cannot be told; ends on its own in 3 days."),
+                ("carol.nowak", Usage.USED, ItemDecision.KEEP, "Used on 4 days."),
+                ("dev.anand", Usage.USED, ItemDecision.SHORTEN, "8 h granted, at most 35 min used."),
+            ]
+        )
+    ),
+)
 
 
 def _lag() -> tuple[ExpiryLag, ...]:
     def ms(value, *, at_least=False):
         return LagQuantile(ms=value, lower_bound=at_least)
 
-    counts = [(0, 0, 0), (100, 61, 0), (250, 84, 0), (500, 41, 0), (1_000, 17, 0), (5_000, 6, 0), (60_000, 2, 0),
-              (3_600_000, 1, 0), (86_400_000, 0, 0), (None, 0, 3)]  # fmt: skip
+    counts = [
+        (0, 0, 0),
+        (100, 61, 0),
+        (250, 84, 0),
+        (500, 41, 0),
+        (1_000, 17, 0),
+        (5_000, 6, 0),
+        (60_000, 2, 0),
+        (3_600_000, 1, 0),
+        (86_400_000, 0, 0),
+        (None, 0, 3),
+    ]
     buckets = tuple(LagBucket(upto_ms=upto, ended=ended, not_ended=still) for upto, ended, still in counts)
     everything = ExpiryLag(
-        resource="", ended=212, not_ended=3, early=4, p50=ms(180), p95=ms(2_400), p99=ms(813_000_000, at_least=True),
-        longest=ms(813_000_000, at_least=True), buckets=buckets,
-    )  # fmt: skip
+        resource="",
+        ended=212,
+        not_ended=3,
+        early=4,
+        p50=ms(180),
+        p95=ms(2_400),
+        p99=ms(813_000_000, at_least=True),
+        longest=ms(813_000_000, at_least=True),
+        buckets=buckets,
+    )
     billing = ExpiryLag(
         resource="pg-billing", ended=70, not_ended=0, p50=ms(140), p95=ms(610), p99=ms(980), longest=ms(1_020)
     )
@@ -250,12 +258,52 @@ def _lag() -> tuple[ExpiryLag, ...]:
 
 
 EXPOSURE = (
-    Exposure(resource="pg-prod", role="superuser", standing_hours=6_624, granted_hours=0, used_hours=31.5, holders_standing=3, holders_granted=0),
-    Exposure(resource="pg-prod", role="writer", standing_hours=4_416, granted_hours=612, used_hours=140.2, holders_standing=2, holders_granted=9),
-    Exposure(resource="pg-billing", role="admin", standing_hours=1_151, granted_hours=88, used_hours=None, holders_standing=1, holders_granted=3),
-    Exposure(resource="pg-prod", role="reader", standing_hours=2_208, granted_hours=1_904, used_hours=611, holders_standing=1, holders_granted=22),
-    Exposure(resource="pg-analytics", role="reader", standing_hours=1_055, granted_hours=0, used_hours=0, holders_standing=1, holders_granted=0),
-)  # fmt: skip
+    Exposure(
+        resource="pg-prod",
+        role="superuser",
+        standing_hours=6_624,
+        granted_hours=0,
+        used_hours=31.5,
+        holders_standing=3,
+        holders_granted=0,
+    ),
+    Exposure(
+        resource="pg-prod",
+        role="writer",
+        standing_hours=4_416,
+        granted_hours=612,
+        used_hours=140.2,
+        holders_standing=2,
+        holders_granted=9,
+    ),
+    Exposure(
+        resource="pg-billing",
+        role="admin",
+        standing_hours=1_151,
+        granted_hours=88,
+        used_hours=None,
+        holders_standing=1,
+        holders_granted=3,
+    ),
+    Exposure(
+        resource="pg-prod",
+        role="reader",
+        standing_hours=2_208,
+        granted_hours=1_904,
+        used_hours=611,
+        holders_standing=1,
+        holders_granted=22,
+    ),
+    Exposure(
+        resource="pg-analytics",
+        role="reader",
+        standing_hours=1_055,
+        granted_hours=0,
+        used_hours=0,
+        holders_standing=1,
+        holders_granted=0,
+    ),
+)
 
 
 def _tables(folder: Path) -> tuple[TableManifest, ...]:
@@ -270,12 +318,18 @@ def _tables(folder: Path) -> tuple[TableManifest, ...]:
         partial = name == "usage"
         written.append(
             TableManifest(
-                table=name, coverage=Coverage.PARTIAL if partial else Coverage.COMPLETE, file=f"{name}.parquet", rows=rows,
-                sha256=hashlib.sha256(data).hexdigest(), source="lapse store" if name in {"grants", "requests"} else "pg-prod, pg-billing, pg-analytics",
-                query="select * from …", recount=None if partial else rows + (2 if name == "memberships" else 0), rejected=0,
+                table=name,
+                coverage=Coverage.PARTIAL if partial else Coverage.COMPLETE,
+                file=f"{name}.parquet",
+                rows=rows,
+                sha256=hashlib.sha256(data).hexdigest(),
+                source="lapse store" if name in {"grants", "requests"} else "pg-prod, pg-billing, pg-analytics",
+                query="select * from …",
+                recount=None if partial else rows + (2 if name == "memberships" else 0),
+                rejected=0,
                 gaps=("pg-billing: no statistics before 12 Sep",) if partial else (),
             )
-        )  # fmt: skip
+        )
     absent = TableManifest(table="tickets", coverage=Coverage.ABSENT)
     return (*written, absent)
 
@@ -284,68 +338,152 @@ def sample_result(folder: Path) -> ReviewResult:
     """The whole result, its snapshot written below `folder`."""
     scope = parse_scope("tag:env=prod", "2026-Q3", review_id="rv_01JC7Q3Z")
     manifest = SnapshotManifest(
-        evidence_version=1, scope=scope, collected_at=MADE - timedelta(hours=2), tables=_tables(folder),
+        evidence_version=1,
+        scope=scope,
+        collected_at=MADE - timedelta(hours=2),
+        tables=_tables(folder),
         resources=("pg-analytics", "pg-billing", "pg-prod"),
-        problems=(Problem(table="memberships", source="pg-billing", what="the second count differs by 2", rows=2, examples=("etl_tmp in reader",)),),
-    )  # fmt: skip
+        problems=(
+            Problem(
+                table="memberships",
+                source="pg-billing",
+                what="the second count differs by 2",
+                rows=2,
+                examples=("etl_tmp in reader",),
+            ),
+        ),
+    )
     by_step = {n: tuple(r for r in RUNS if r.step == n) for n in range(2, 7)}
     found = {n: tuple(f for f in FINDINGS if f.detector in {r.detector for r in by_step[n]}) for n in by_step}
     return ReviewResult(
         scope=scope,
         snapshot=Snapshot(folder=str(folder), manifest=manifest),
-        audit=AuditResult(active_grants=_active(), standing=_standing(), exposure=EXPOSURE, counts={"accounts": 61, "memberships": 88}, findings=found[2], runs=by_step[2]),
+        audit=AuditResult(
+            active_grants=_active(),
+            standing=_standing(),
+            exposure=EXPOSURE,
+            counts={"accounts": 61, "memberships": 88},
+            findings=found[2],
+            runs=by_step[2],
+        ),
         validation=ValidationResult(items=ITEMS, findings=found[3], runs=by_step[3]),
         workflows=_workflows(found[4], by_step[4] + by_step[6]),
         adjustments=_adjustments(),
         items=ITEMS,
-    )  # fmt: skip
+    )
 
 
 def _active() -> tuple[ActiveGrant, ...]:
     return tuple(
         ActiveGrant(
-            grant_id=f"gr_{i.id}", resource=i.resource, role=i.role, account=i.account, principal=i.principal, state="active",
-            starts_at=i.since or QUARTER, ends_at=i.ends_at, task=i.purpose, ticket=i.purpose.partition(":")[0], approved_by=("bob.tran",), usage=i.usage,
+            grant_id=f"gr_{i.id}",
+            resource=i.resource,
+            role=i.role,
+            account=i.account,
+            principal=i.principal,
+            state="active",
+            starts_at=i.since or QUARTER,
+            ends_at=i.ends_at,
+            task=i.purpose,
+            ticket=i.purpose.partition(":")[0],
+            approved_by=("bob.tran",),
+            usage=i.usage,
         )
-        for i in ITEMS if i.holding == "grant"
-    )  # fmt: skip
+        for i in ITEMS
+        if i.holding == "grant"
+    )
 
 
 def _standing() -> tuple[StandingAccess, ...]:
     return tuple(
         StandingAccess(
-            resource=i.resource, account=i.account, principal=i.principal, role=i.role, can_login=True,
-            known_since=i.since, usage=i.usage, reason="no end", powers=("superuser",) if i.role == "superuser" else (),
+            resource=i.resource,
+            account=i.account,
+            principal=i.principal,
+            role=i.role,
+            can_login=True,
+            known_since=i.since,
+            usage=i.usage,
+            reason="no end",
+            powers=("superuser",) if i.role == "superuser" else (),
         )
-        for i in ITEMS if i.holding != "grant"
-    )  # fmt: skip
+        for i in ITEMS
+        if i.holding != "grant"
+    )
 
 
 def _workflows(findings, runs) -> WorkflowResult:
     return WorkflowResult(
-        rederived=261, same=258,
-        different=(Rederivation(request_id="rq_01JB92", recorded="approved", derived="denied", outcome="different", policy_version="9f31", differences=("the rule `writers` then asked for 2 persons, 1 decided",)),),
-        not_derivable=tuple(Rederivation(request_id=f"rq_01JB{n}", recorded="approved", derived="", outcome="not derivable", policy_version="", differences=("no policy version on record",)) for n in range(2)),
+        rederived=261,
+        same=258,
+        different=(
+            Rederivation(
+                request_id="rq_01JB92",
+                recorded="approved",
+                derived="denied",
+                outcome="different",
+                policy_version="9f31",
+                differences=("the rule `writers` then asked for 2 persons, 1 decided",),
+            ),
+        ),
+        not_derivable=tuple(
+            Rederivation(
+                request_id=f"rq_01JB{n}",
+                recorded="approved",
+                derived="",
+                outcome="not derivable",
+                policy_version="",
+                differences=("no policy version on record",),
+            )
+            for n in range(2)
+        ),
         lag=_lag(),
         patterns=(
-            Pattern(name="approval_wait_p50_ms", title="Wait for an approval, median", value=252_000, unit="ms", population=261),
+            Pattern(
+                name="approval_wait_p50_ms",
+                title="Wait for an approval, median",
+                value=252_000,
+                unit="ms",
+                population=261,
+            ),
             Pattern(name="approved_share", title="Requests approved", value=0.938, unit="share", population=261),
             Pattern(name="extensions", title="Extensions", value=17, unit="", population=240),
         ),
-        findings=findings, runs=runs,
-    )  # fmt: skip
+        findings=findings,
+        runs=runs,
+    )
 
 
 def _adjustments() -> Adjustments:
     return Adjustments(
         proposals=(
-            PolicyProposal(id="p1", entitlement="pg-prod/reader", offers=("readers",), setting="max_duration", current=timedelta(hours=8),
-                           proposed=timedelta(hours=1, minutes=30), covers=0.991, samples=214, saved_hours=1_391, reason="The shortest maximum that would have covered 99 % of real use."),
-            PolicyProposal(id="p2", entitlement="pg-billing/admin", offers=("billing-admins",), setting="max_duration", current=None,
-                           proposed=timedelta(hours=4), covers=1.0, samples=23, saved_hours=64.5, reason="The offer has no maximum."),
+            PolicyProposal(
+                id="p1",
+                entitlement="pg-prod/reader",
+                offers=("readers",),
+                setting="max_duration",
+                current=timedelta(hours=8),
+                proposed=timedelta(hours=1, minutes=30),
+                covers=0.991,
+                samples=214,
+                saved_hours=1_391,
+                reason="The shortest maximum that would have covered 99 % of real use.",
+            ),
+            PolicyProposal(
+                id="p2",
+                entitlement="pg-billing/admin",
+                offers=("billing-admins",),
+                setting="max_duration",
+                current=None,
+                proposed=timedelta(hours=4),
+                covers=1.0,
+                samples=23,
+                saved_hours=64.5,
+                reason="The offer has no maximum.",
+            ),
         ),
         not_proposed={"pg-analytics/reader": "only 3 uses on record, 20 are needed"},
-    )  # fmt: skip
+    )
 
 
 POLICIES = (
@@ -361,20 +499,19 @@ POLICIES = (
 def sample_bundle(signer: SampleSigner, size: int = 40) -> dict[str, object]:
     """A ledger of `size` entries, of which every third is in the bundle with its proof."""
     bodies = [
-        canonical.encode(Entry(type="grant.ended", at=_day(n), actor="system", subject=f"gr_{n:04}", after={"state": "ended"}))
+        canonical.encode(
+            Entry(type="grant.ended", at=_day(n), actor="system", subject=f"gr_{n:04}", after={"state": "ended"})
+        )
         for n in range(size)
-    ]  # fmt: skip
+    ]
     stored = tiles.extend(0, [leaf_hash(body) for body in bodies], lambda *_: None)
 
     def tile(level: int, index: int) -> bytes | None:
         return stored.get((level, index))
 
-    entries = [
-        {"seq": n, "body": bodies[n].decode(), "proof": [h.hex() for h in merkle.inclusion_path(n, size, tiles.nodes(tile))]}
-        for n in range(0, size, 3)
-    ]  # fmt: skip
     note = checkpoint.seal(size, tiles.tree_root(size, tile), signer)
-    return {"format": BUNDLE_FORMAT, "checkpoint": note.decode(), "entries": entries, "earlier": None}
+    rows = [(n, bodies[n]) for n in range(0, size, 3)]
+    return proof_bundle(rows, note, [checkpoint.key_of(signer)], tile=tile)
 
 
 def sample_contents(folder: Path, signer: SampleSigner | None = None) -> PackContents:

@@ -79,8 +79,7 @@ class PackFolder:
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:  # noqa: PTH123
             for member in members:
                 file.write(local_header(member.name, member.size, member.crc))
-                for chunk in self._contents(member.name):
-                    file.write(chunk)
+                file.writelines(self._contents(member.name))
             file.write(directory(members))
             file.flush()
             os.fsync(file.fileno())

@@ -8,13 +8,14 @@ Python 3.8 and its standard library only.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import stat
 import struct
 import zlib
-from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
 
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 CENTRAL_HEADER = struct.Struct("<4s6H3I5H2I")
@@ -24,17 +25,30 @@ ZIP_DATE = (1 << 5) | 1  # 1 January 1980, the earliest date a zip can name
 LARGEST_ZIP = 0xFFFF_FFFE
 MOST_FILES = 10_000
 CHUNK = 1 << 20
+LONGEST_SHOWN = 80
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._+@=-]{0,118}[A-Za-z0-9_+@=-])?"
-SAFE_PATH = re.compile(r"{0}(?:/{0}){{0,5}}".format(_PART), re.ASCII)
+SAFE_PATH = re.compile(rf"{_PART}(?:/{_PART}){{0,5}}", re.ASCII)
 
 
-class PackDefect(Exception):
+class PackDefect(Exception):  # noqa: N818  reads as the sentence an auditor sees
     """Something about a pack is not as it was sealed: `file` names what, `problem` says it in a sentence."""
 
     def __init__(self, file: str, problem: str) -> None:
         super().__init__(file + ": " + problem)
         self.file = file
         self.problem = problem
+
+
+class Pack(Protocol):
+    """What the verifier needs of a pack; `names` are relative paths, `name` is the pack's own if it is known."""
+
+    label: str
+    name: str
+    names: list[str]
+
+    def chunks(self, name: str) -> Iterator[bytes]: ...  # noqa: D102  see the implementations
+    def size(self, name: str) -> int: ...  # noqa: D102  see the implementations
+    def close(self) -> None: ...  # noqa: D102  see the implementations
 
 
 class Member(NamedTuple):
@@ -48,8 +62,8 @@ class Member(NamedTuple):
 
 def printable(text: object) -> str:
     """`text` safe to print: ASCII, escaped, cut at 80 characters."""
-    escaped = str(text)[:81].encode("unicode_escape").decode("ascii")
-    return escaped[:80] + ("..." if len(escaped) > 80 else "")
+    escaped = str(text)[: LONGEST_SHOWN + 1].encode("unicode_escape").decode("ascii")
+    return escaped[:LONGEST_SHOWN] + ("..." if len(escaped) > LONGEST_SHOWN else "")
 
 
 def check_path(name: str, container: str) -> str:
@@ -59,15 +73,15 @@ def check_path(name: str, container: str) -> str:
     return name
 
 
-def check_names(names: Iterable[str], container: str) -> List[str]:
+def check_names(names: Iterable[str], container: str) -> list[str]:
     """The names, sorted; each safe, and no two equal on a system that ignores case."""
-    seen = {}  # type: Dict[str, str]
+    seen: dict[str, str] = {}
     for name in names:
         if check_path(name, container).lower() in seen:
             raise PackDefect(container, "holds the name `" + printable(name) + "` more than once; refused")
         seen[name.lower()] = name
         if len(seen) > MOST_FILES:
-            raise PackDefect(container, "holds more than {:,} files; refused".format(MOST_FILES))
+            raise PackDefect(container, f"holds more than {MOST_FILES:,} files; refused")
     return sorted(seen.values())
 
 
@@ -94,15 +108,15 @@ class ZipPack:
     """A pack as one zip. Members share one top folder, `name`; `names` are below it."""
 
     def __init__(self, path: str) -> None:
-        self.label = os.path.basename(path)
-        self._file = open(path, "rb")  # noqa: SIM115  kept for the life of the object, closed by `close`
+        self.label = Path(path).name
+        self._file = Path(path).open("rb")  # noqa: SIM115  closed by `close`
         try:
             self._members = self._indexed(_walk(self._file, self.label))
         except BaseException:
             self._file.close()
             raise
 
-    def _indexed(self, found: List[Member]) -> Dict[str, Member]:
+    def _indexed(self, found: list[Member]) -> dict[str, Member]:
         check_names((member.name for member in found), self.label)
         tops = {member.name.partition("/")[0] for member in found}
         if len(tops) != 1 or any("/" not in member.name for member in found):
@@ -135,17 +149,18 @@ class ZipPack:
         self._file.close()
 
 
-def _walk(file: BinaryIO, label: str) -> List[Member]:
+def _walk(file: BinaryIO, label: str) -> list[Member]:
     """Every member, from the first byte on; then the rest of the file must be exactly their directory."""
     total = file.seek(0, os.SEEK_END)
     if total > LARGEST_ZIP:
         raise PackDefect(label, "is larger than any pack")
-    offset, members = 0, []  # type: int, List[Member]
+    offset = 0
+    members: list[Member] = []
     while _peek(file, offset) == b"PK\3\4":
         members.append(_member(file, offset, total, label))
         offset += LOCAL_HEADER.size + len(members[-1].name) + members[-1].size
         if len(members) > MOST_FILES:
-            raise PackDefect(label, "holds more than {:,} files; refused".format(MOST_FILES))
+            raise PackDefect(label, f"holds more than {MOST_FILES:,} files; refused")
     if not members:
         raise PackDefect(label, "is not a pack: it does not begin as a zip does")
     _check_directory(file, offset, members, label)
@@ -171,11 +186,11 @@ def _member(file: BinaryIO, offset: int, total: int, label: str) -> Member:
     if local_header(name, size, crc) != fixed + raw:
         raise PackDefect(label, "has a changed header before `" + name + "`")
     if offset + LOCAL_HEADER.size + len(raw) + size > total:
-        raise PackDefect(label, "is cut short: `" + name + "` should have {:,} bytes".format(size))
+        raise PackDefect(label, "is cut short: `" + name + f"` should have {size:,} bytes")
     return Member(name, offset, size, crc)
 
 
-def _check_directory(file: BinaryIO, offset: int, members: List[Member], label: str) -> None:
+def _check_directory(file: BinaryIO, offset: int, members: list[Member], label: str) -> None:
     expected = directory(members)
     file.seek(offset)
     found = file.read(len(expected) + 1)
@@ -188,7 +203,7 @@ def _check_directory(file: BinaryIO, offset: int, members: List[Member], label: 
     raise PackDefect(label, _directory_problem(found, members))
 
 
-def _directory_problem(found: bytes, members: List[Member]) -> str:
+def _directory_problem(found: bytes, members: list[Member]) -> str:
     """What differs: the first file whose record is not as it was written, or the end record."""
     position = 0
     for member in members:
@@ -206,9 +221,9 @@ class FolderPack:
     """A pack as a folder of plain files."""
 
     def __init__(self, path: str) -> None:
-        self.label = os.path.basename(os.path.abspath(path))
+        self.label = Path(path).resolve().name
         self.name = ""  # a folder may be renamed
-        self._root = path
+        self._root = Path(path)
         self.names = check_names(self._walk(path, ""), self.label)
 
     def _walk(self, path: str, prefix: str) -> Iterator[str]:
@@ -218,8 +233,7 @@ class FolderPack:
                 raise PackDefect(printable(name), "is a symbolic link; refused")
             if entry.is_dir():
                 check_path(name, self.label)
-                for inner in self._walk(entry.path, name + "/"):
-                    yield inner
+                yield from self._walk(entry.path, name + "/")
             elif entry.is_file():
                 yield name
             else:
@@ -227,26 +241,12 @@ class FolderPack:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The contents of a file, piece by piece."""
-        with open(os.path.join(self._root, *name.split("/")), "rb") as file:
-            for chunk in iter(lambda: file.read(CHUNK), b""):
-                yield chunk
+        with self._root.joinpath(*name.split("/")).open("rb") as file:
+            yield from iter(lambda: file.read(CHUNK), b"")
 
     def size(self, name: str) -> int:
         """Bytes of a file."""
-        return os.path.getsize(os.path.join(self._root, *name.split("/")))
+        return self._root.joinpath(*name.split("/")).stat().st_size
 
     def close(self) -> None:
         """Nothing is held open."""
-
-
-def lines_of(chunks: Iterable[bytes], longest: int) -> Iterator[bytes]:
-    """Lines without their newline; every line must end with one and be at most `longest` bytes."""
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line
-        if len(rest) > longest:
-            raise ValueError("a line is longer than any that a pack holds")
-    if rest:
-        raise ValueError("the last line has no end")

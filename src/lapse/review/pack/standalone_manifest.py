@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 MANIFEST = "manifest.json"
 ENVELOPE = "manifest.dsse.json"
@@ -96,7 +96,7 @@ def read_envelope(data: bytes) -> Envelope:
     return parts
 
 
-def read_manifest(payload: bytes) -> Dict[str, Any]:
+def read_manifest(payload: bytes) -> dict[str, Any]:
     """The manifest that an envelope carries, its shape checked.
 
     Raises:
@@ -115,14 +115,14 @@ def read_manifest(payload: bytes) -> Dict[str, Any]:
     return manifest
 
 
-def files_of(manifest: Dict[str, Any]) -> List[FileEntry]:
+def files_of(manifest: dict[str, Any]) -> list[FileEntry]:
     """The files that a manifest lists."""
     return [FileEntry(item["path"], item["size"], item["sha256"]) for item in manifest["files"]]
 
 
-def evidence_sha256(files: List[FileEntry]) -> str:
+def evidence_sha256(files: list[FileEntry]) -> str:
     """One hash (hex) over everything but the report, which shows it: SHA-256 of `HASH  PATH` lines, sorted by path."""
-    lines = ["{}  {}\n".format(item.sha256, item.path) for item in sorted(files) if item.path != REPORT]
+    lines = [f"{item.sha256}  {item.path}\n" for item in sorted(files) if item.path != REPORT]
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional, Union
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from lapse.ledger.standalone import Key, VerificationFailed, ed25519_verify, read_key, verify_bundle
-from lapse.review.pack.standalone_container import FolderPack, PackDefect, ZipPack, printable
+from lapse.review.pack.standalone_container import FolderPack, Pack, PackDefect, ZipPack, printable
 from lapse.review.pack.standalone_manifest import (
     ENVELOPE,
     LARGEST_DOCUMENT,
@@ -50,8 +50,8 @@ class Verification:
 
     def __init__(self, pack: str) -> None:
         self.pack = pack
-        self.problems = []  # type: List[Problem]
-        self.manifest = {}  # type: Dict[str, Any]
+        self.problems: list[Problem] = []
+        self.manifest: dict[str, Any] = {}
         self.manifest_sha256 = ""
         self.signer = ""
         self.trusted_key = False
@@ -69,23 +69,20 @@ class Verification:
         self.problems.append(Problem(file, problem))
 
 
-Pack = Union[FolderPack, ZipPack]
-
-
-def verify_pack(path: str, trusted_key: Optional[str] = None) -> Verification:
+def verify_pack(path: str, trusted_key: str | None = None) -> Verification:
     """Check everything that a pack lets one check; all problems are collected, each under the file's name.
 
     `trusted_key` (a C2SP vkey, `name+hash+base64`) must be the signer's. Without it the pack's own key is used,
     which shows that nothing was changed since it was signed, and not who signed it.
     """
-    outcome = Verification(os.path.basename(os.path.abspath(path)))
+    outcome = Verification(Path(path).resolve().name)
     try:
         trusted = read_key(trusted_key) if trusted_key else None
     except VerificationFailed as error:
         outcome.blame("--key", str(error))
         return outcome
     try:
-        pack = FolderPack(path) if os.path.isdir(path) else ZipPack(path)  # type: Pack
+        pack = _opened(path)
     except PackDefect as defect:
         outcome.blame(defect.file, defect.problem)
     except OSError as error:
@@ -98,7 +95,11 @@ def verify_pack(path: str, trusted_key: Optional[str] = None) -> Verification:
     return outcome
 
 
-def _verify(pack: Pack, trusted: Optional[Key], outcome: Verification) -> None:
+def _opened(path: str) -> Pack:
+    return FolderPack(path) if Path(path).is_dir() else ZipPack(path)
+
+
+def _verify(pack: Pack, trusted: Key | None, outcome: Verification) -> None:
     try:
         envelope = read_envelope(_content(pack, ENVELOPE, 2 * LARGEST_DOCUMENT))
         outcome.manifest = read_manifest(envelope.payload)
@@ -168,12 +169,12 @@ def _check_file(pack: Pack, item: FileEntry, outcome: Verification) -> None:
     outcome.files += 1
     outcome.bytes += size
     if size != item.size:
-        outcome.blame(item.path, "has {:,} bytes, {:,} were sealed".format(size, item.size))
+        outcome.blame(item.path, f"has {size:,} bytes, {item.size:,} were sealed")
     elif digest.hexdigest() != item.sha256:
         outcome.blame(item.path, "was changed: its SHA-256 is not the one that was sealed")
 
 
-def _key(pack: Pack, trusted: Optional[Key], outcome: Verification) -> Optional[Key]:
+def _key(pack: Pack, trusted: Key | None, outcome: Verification) -> Key | None:
     """The key to check signatures with: the trusted one, or else the pack's own."""
     try:
         own = read_key(_content(pack, KEY_FILE, 4096).decode("ascii"))
@@ -227,17 +228,17 @@ def printable_sentence(text: str) -> str:
     return text[:300].encode("unicode_escape").decode("ascii")
 
 
-def report_lines(outcome: Verification) -> List[str]:
+def report_lines(outcome: Verification) -> list[str]:
     """The outcome for a person, a line each; the last line is the verdict."""
-    lines = ["  {:<10} {}".format(label, text) for label, text in _facts(outcome)]
-    lines.extend("  PROBLEM    {}: {}".format(item.file, item.problem) for item in outcome.problems)
+    lines = [f"  {label:<10} {text}" for label, text in _facts(outcome)]
+    lines.extend(f"  PROBLEM    {item.file}: {item.problem}" for item in outcome.problems)
     if outcome.ok:
         return [*lines, "VERIFIED   " + outcome.pack]
     files = sorted({item.file for item in outcome.problems})
     return [*lines, "NOT VERIFIED   {}: {}".format(outcome.pack, ", ".join(files[:5]))]
 
 
-def _facts(outcome: Verification) -> List[List[str]]:
+def _facts(outcome: Verification) -> list[list[str]]:
     if not outcome.manifest:
         return []
     manifest, facts = outcome.manifest, []
@@ -269,10 +270,10 @@ def _about_ledger(outcome: Verification) -> str:
     return "{:,} entries proved in a ledger of {:,}".format(outcome.entries_proved, claimed["checkpoint_size"])
 
 
-def main(arguments: Optional[List[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 verified, 1 not verified, 2 misused."""
     parser = argparse.ArgumentParser(description="Verify a sealed review pack, offline.")
-    here = os.path.dirname(os.path.abspath(__file__))
+    here = str(Path(__file__).resolve().parent)
     parser.add_argument("pack", nargs="?", default=here, help="the folder or the .zip (default: where this file is)")
     parser.add_argument("--key", metavar="VKEY", help="the signer's public key, got from a source you trust")
     options = parser.parse_args(arguments)

@@ -67,13 +67,14 @@ def exposure_chart(exposure: Sequence[Exposure]) -> Chart:
 
 def _exposure_row(entry: Exposure, y: int, top: float) -> Row:
     first = y + _ROW_HEAD
-    bars = [
-        _bar("standing", first, entry.standing_hours / top if top else 0, f"{words.hours(entry.standing_hours)} standing"),
-        _bar("granted", first + _BAR_STEP, entry.granted_hours / top if top else 0, f"{words.hours(entry.granted_hours)} granted"),
-        _used_bar(entry, first + 2 * _BAR_STEP, top),
-    ]  # fmt: skip
+    figures = (("standing", entry.standing_hours), ("granted", entry.granted_hours))
+    held = [
+        _bar(kind, first + place * _BAR_STEP, hours / top if top else 0, f"{words.hours(hours)} {kind}")
+        for place, (kind, hours) in enumerate(figures)
+    ]
+    bars = (*held, _used_bar(entry, first + 2 * _BAR_STEP, top))
     note = f"{words.count(entry.holders_standing + entry.holders_granted, 'holder')}"
-    return Row(y=y, title=f"{entry.resource} / {entry.role}", note=note, bars=tuple(bars))
+    return Row(y=y, title=f"{entry.resource} / {entry.role}", note=note, bars=bars)
 
 
 def _used_bar(entry: Exposure, y: int, top: float) -> Bar:
@@ -108,9 +109,15 @@ def _lag_row(bucket: LagBucket, below: int | None, y: int, top: int, note: str) 
     total, first = bucket.ended + bucket.not_ended, y + _ROW_HEAD
     ended = _bar("ended", first, bucket.ended / top if top else 0, "")
     open_width = max(_SLIMMEST * 3, bucket.not_ended / top * _WIDEST) if bucket.not_ended else 0.0
-    text = f"{total:,}" + (f", {bucket.not_ended:,} of them still open" if bucket.not_ended else "")
+    text = f"{total:,}{_still_open(bucket)}"
     still = Bar(kind="open", y=first, x=ended.width, width=round(open_width, 2), text=text)
     return Row(y=y, title=_range(below, bucket.upto_ms), note=note, bars=(ended, still))
+
+
+def _still_open(bucket: LagBucket) -> str:
+    if not bucket.not_ended:
+        return ""
+    return f", {bucket.not_ended:,} of them still open" if bucket.ended else ", still open"
 
 
 def _range(below: int | None, upto: int | None) -> str:
@@ -153,5 +160,5 @@ def quantiles(lag: ExpiryLag) -> tuple[tuple[str, LagQuantile | None], ...]:
 def quantile_text(quantile: LagQuantile | None) -> str:
     """`1.2 s`; `≥ 3 d` where the true one is at least that; a dash where there is none."""
     if quantile is None:
-        return "–"
+        return words.NONE
     return f"≥ {words.lag(quantile.ms)}" if quantile.lower_bound else words.lag(quantile.ms)

@@ -6,6 +6,7 @@ page forbids itself scripts and foreign content by its content security policy a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lapse.domain.data import Json
 from lapse.domain.names import is_printable
@@ -22,6 +23,7 @@ from lapse.review.model import ReviewResult
 from lapse.review.report import charts, view, words
 
 _PACKAGE = "lapse.review.report"
+_CODE = re.compile(r"`([^`]{1,300})`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ def _template() -> jinja2.Template:
     )
     for name in ("count", "hours", "lag", "duration", "day", "moment", "share", "figure", "evidence_text", "label"):
         environment.filters[name] = getattr(words, name)
-    environment.filters["quantile"] = charts.quantile_text
+    environment.filters.update(quantile=charts.quantile_text, marked=_marked, groupby_severity=view.by_severity)
     environment.globals.update(
         quantiles=charts.quantiles, severities=tuple(Severity), most_evidence=view.MOST_EVIDENCE_SHOWN
     )
@@ -78,7 +80,16 @@ def _visible(value: object) -> object:
     """A text as it can be seen: control and direction-changing characters as escapes, so none hides another."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
+    return _shown(value)
+
+
+def _shown(value: str) -> str:
     return "".join(c if c in "\n\t" or is_printable(c) else c.encode("unicode_escape").decode() for c in value)
+
+
+def _marked(text: str) -> Markup:
+    """A sentence of ours, with what stands in backticks set as code; everything in it escaped."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(_shown(text)))))  # noqa: S704  escaped before
 
 
 @cache

@@ -43,6 +43,11 @@ class Group:
     clauses: tuple[str, ...]
 
     @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.findings)
+
+    @property
     def shown(self) -> tuple[Finding, ...]:
         """The findings that the report prints; all are in `findings.json`."""
         return self.findings[:MOST_FINDINGS_SHOWN]
@@ -84,12 +89,12 @@ class View:
 def view_of(result: ReviewResult) -> View:
     """The view of a whole review."""
     groups = tuple(_groups(result))
-    by_severity = Counter(finding.severity for finding in result.findings)
+    counted = Counter(finding.severity for finding in result.findings)
     by_usage = Counter(item.usage for item in result.items)
     items = sorted(result.items, key=lambda item: (-item.risk, item.resource, item.account, item.role))
     return View(
-        verdict=_verdict(result, by_severity),
-        severities=tuple((severity, by_severity[severity]) for severity in Severity),
+        verdict=_verdict(result, counted),
+        severities=tuple((severity, counted[severity]) for severity in Severity),
         actions=tuple(Action(group=g, text=g.findings[0].remediation) for g in _urgent(groups)),
         groups=groups,
         items=tuple(items[:MOST_ITEMS_SHOWN]),
@@ -100,6 +105,11 @@ def view_of(result: ReviewResult) -> View:
         not_assessed=result.not_assessed,
         unreconciled=tuple(t for t in result.snapshot.manifest.tables if not t.reconciled),
     )
+
+
+def by_severity(groups: Iterable[Group]) -> tuple[tuple[Severity, tuple[Group, ...]], ...]:
+    """Groups under their severity, in the order they come."""
+    return tuple((severity, tuple(several)) for severity, several in groupby(groups, key=lambda g: g.severity))
 
 
 def _groups(result: ReviewResult) -> Iterable[Group]:
@@ -129,16 +139,16 @@ def _urgent(groups: Sequence[Group]) -> Sequence[Group]:
     return ranked[:MOST_ACTIONS]
 
 
-def _verdict(result: ReviewResult, by_severity: Counter[Severity]) -> Verdict:
-    tone, headline = _headline(by_severity, blind=bool(result.not_assessed) or _partial(result))
+def _verdict(result: ReviewResult, counted: Counter[Severity]) -> Verdict:
+    tone, headline = _headline(counted, blind=bool(result.not_assessed) or _partial(result))
     parts = [_holdings(result), _endings(result), _assessed(result)]
     return Verdict(tone=tone, headline=headline, detail=" ".join(part for part in parts if part))
 
 
-def _headline(by_severity: Counter[Severity], *, blind: bool) -> tuple[str, str]:
-    critical, high = by_severity[Severity.CRITICAL], by_severity[Severity.HIGH]
+def _headline(counted: Counter[Severity], *, blind: bool) -> tuple[str, str]:
+    critical, high = counted[Severity.CRITICAL], counted[Severity.HIGH]
     if critical:
-        rest = f", and {words.count(high, 'high one')}" if high else ""
+        rest = f" and {words.count(high, 'high one')}" if high else ""
         needs = "needs" if critical + high == 1 else "need"
         return "bad", f"{words.count(critical, 'critical finding')}{rest} {needs} action."
     if high:
@@ -146,7 +156,7 @@ def _headline(by_severity: Counter[Severity], *, blind: bool) -> tuple[str, str]
             "warn",
             f"{words.count(high, 'high finding')} {'needs' if high == 1 else 'need'} action; none is critical.",
         )
-    if by_severity.total():
+    if counted.total():
         return "open", "Nothing critical or high was found; smaller things were."
     if blind:
         return "open", "Nothing was found, but not everything could be looked at."
@@ -159,8 +169,10 @@ def _partial(result: ReviewResult) -> bool:
 
 def _holdings(result: ReviewResult) -> str:
     standing = len(result.audit.standing)
-    text = f"{words.count(len(result.items), 'permission')} reviewed; "
-    return text + (f"{standing:,} of the access found never expires." if standing else "none bypasses expiry.")
+    were = "was" if len(result.items) == 1 else "were"
+    bypass = f"{words.count(standing, 'case')} of standing access {'bypasses' if standing == 1 else 'bypass'} expiry."
+    text = f"{words.count(len(result.items), 'permission')} {were} reviewed; "
+    return text + (bypass if standing else "none bypasses expiry.")
 
 
 def _endings(result: ReviewResult) -> str:

@@ -8,6 +8,7 @@ from lapse.domain.data import Json
 
 _MS_STEPS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 _ALWAYS_WHOLE = 100
+NONE = "\N{EN DASH}"
 
 
 def count(number: int, thing: str, things: str = "") -> str:
@@ -42,12 +43,12 @@ def duration(value: timedelta | None) -> str:
 
 def day(at: datetime | None) -> str:
     """`3 Aug 2026`; a dash for None."""
-    return f"{at.astimezone(UTC):%-d %b %Y}" if at else "–"
+    return f"{at.astimezone(UTC):%-d %b %Y}" if at else NONE
 
 
 def moment(at: datetime | None) -> str:
     """`3 Aug 2026, 14:02 UTC`; a dash for None."""
-    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if at else "–"
+    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if at else NONE
 
 
 def share(value: float) -> str:
@@ -69,7 +70,7 @@ def figure(value: float, unit: str) -> str:
 def evidence_text(value: Json) -> str:
     """One field of an evidence row."""
     if value is None:
-        return "–"
+        return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
