@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from lapse.domain.actors import Token
 from lapse.domain.catalog import Catalog
-from lapse.domain.errors import Conflict, NotFound, Unavailable
+from lapse.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from lapse.domain.grants import ENDING, LIVE, Grant, GrantState
 from lapse.domain.locks import Lock
 from lapse.domain.requests import Decision, Request, RequestState
@@ -318,6 +318,9 @@ class FakeLedgerStore:
     ) -> None:
         if expected_size != len(self._places):
             raise Conflict(f"the ledger has {len(self._places)} entries, not {expected_size}")
+        unplaced = self._store.tables["entry"].keys() - set(self._places)
+        if not {place.id for place in placed} <= unplaced:
+            raise Conflict("some of these entries have a place already, or do not exist")
         await self._store.commit_point()
         self._places += [place.id for place in placed]
         self._tiles.update(tiles)
@@ -429,7 +432,10 @@ def _page(page: Page, rows: Iterable[Any]) -> list[Any]:
 
 
 def _seqs(page: Page, size: int) -> range:
-    after = int(page.after) if page.after is not None else None
+    try:
+        after = int(page.after) if page.after is not None else None
+    except ValueError:
+        raise InvalidInput("the page does not begin at a place in the ledger") from None
     if page.newest_first:
         return range(min(size, size if after is None else after) - 1, -1, -1)
     return range(0 if after is None else after + 1, size)

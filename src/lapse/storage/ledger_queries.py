@@ -81,6 +81,7 @@ def about(*, newest_first: bool) -> Query:
     after: ColumnElement[int] = bindparam("after")
     return Query(
         select(seq.label("seq"), _entry.body)
+        .select_from(ledger_entries)
         .join(holding, holding.c.first_id == nearest.scalar_subquery())
         .where(
             _entry.subject == bindparam("subject"),

@@ -98,11 +98,13 @@ class PostgresBackend:
         except (SQLAlchemyError, OSError) as error:
             with translated():
                 raise getattr(error, "orig", None) or Unavailable("the database server is too busy") from error
-        async with connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
             yield driver
+        finally:
             if driver.closed:
                 await connection.invalidate()
+            await connection.close()
 
 
 async def _roll_back(driver: psycopg.AsyncConnection[Any]) -> None:

@@ -222,4 +222,5 @@ ledger_checkpoints = Table(
 
 for _dialect, _statements in GUARDS.items():
     for _statement in _statements:
-        event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call])
+        _guard = DDL(_statement)  # type: ignore[no-untyped-call]
+        event.listen(metadata, "after_create", _guard.execute_if(dialect=_dialect))

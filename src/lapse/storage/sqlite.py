@@ -117,9 +117,11 @@ class SqliteBackend:
         except SQLAlchemyError as error:
             with translated():
                 raise getattr(error, "orig", None) or Unavailable("the store is too busy") from error
-        async with connection:
+        try:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             yield driver
+        finally:
+            await connection.close()
 
 
 def _reading_engine(path: Path) -> AsyncEngine:

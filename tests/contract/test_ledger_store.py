@@ -1,0 +1,164 @@
+"""What every `ports.LedgerStore` does: entries, places, tiles, checkpoints and the sequencer's lease."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lapse.domain.errors import Conflict, InvalidInput
+from lapse.ledger.canonical import decode, encode
+from lapse.ledger.merkle import leaf_hash
+from lapse.ports import Page, Sequenced
+from support.stores import an_entry, opened
+
+
+@pytest.fixture(params=["fake", "sqlite", "postgresql"])
+async def store(request, tmp_path):
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    async with opened(request.param, tmp_path, url) as store:
+        yield store
+
+
+async def append(store, *entries):
+    await store.write(lambda tx: tx.append(entries))
+
+
+async def place(store, limit=1000, checkpoint=b"note"):
+    """Give everything that is pending the next places; their number."""
+    size = await store.ledger.size()
+    pending = await store.ledger.pending(limit)
+    placed = [Sequenced(seq, p.id, leaf_hash(p.body)) for seq, p in enumerate(pending, size)]
+    await store.ledger.commit_batch(size, placed, {(0, 0): b"tile%d" % size}, checkpoint)
+    return len(placed)
+
+
+async def numbers(store, start=0, end=1000):
+    return [(seq, decode(body).after["n"]) for seq, body in await store.ledger.entries(start, end)]
+
+
+async def test_entries_are_pending_as_their_canonical_bytes_in_order(store):
+    await append(store, an_entry(1), an_entry(2))
+    await append(store, an_entry(3))
+    assert [p.body for p in await store.ledger.pending(9)] == [encode(an_entry(n)) for n in (1, 2, 3)]
+    assert len(await store.ledger.pending(2)) == 2
+    assert await store.ledger.size() == 0
+    assert await store.ledger.entries(0, 9) == []
+
+
+async def test_placed_entries_are_read_by_their_place(store):
+    await append(store, *(an_entry(n) for n in range(5)))
+    assert await place(store, limit=3) == 3
+    assert await place(store) == 2
+    assert await store.ledger.pending(9) == []
+    assert await store.ledger.size() == 5
+    assert await numbers(store) == [(n, n) for n in range(5)]
+    assert await numbers(store, 1, 3) == [(1, 1), (2, 2)]
+    assert await numbers(store, 4, 99) == [(4, 4)]
+    assert await numbers(store, 5, 99) == []
+    assert await numbers(store, 3, 3) == []
+
+
+async def test_places_need_not_follow_the_order_of_writing(store):
+    await append(store, *(an_entry(n) for n in range(6)))
+    ids = [p.id for p in await store.ledger.pending(9)]
+    order = [4, 5, 0, 2]
+    await store.ledger.commit_batch(0, [Sequenced(s, ids[n], b"") for s, n in enumerate(order)], {}, b"a")
+    assert [p.id for p in await store.ledger.pending(9)] == [ids[1], ids[3]]
+    await store.ledger.commit_batch(4, [Sequenced(4, ids[3], b""), Sequenced(5, ids[1], b"")], {}, b"b")
+    assert await numbers(store) == list(enumerate([*order, 3, 1]))
+    assert await numbers(store, 1, 5) == list(enumerate([*order, 3]))[1:]
+
+
+async def test_a_batch_on_another_size_is_a_conflict_and_leaves_nothing(store):
+    await append(store, an_entry(1), an_entry(2))
+    pending = await store.ledger.pending(9)
+    await store.ledger.commit_batch(0, [Sequenced(0, pending[0].id, b"")], {(0, 0): b"first"}, b"one")
+    with pytest.raises(Conflict):
+        await store.ledger.commit_batch(0, [Sequenced(0, pending[1].id, b"")], {(0, 0): b"second"}, b"two")
+    assert await store.ledger.size() == 1
+    assert await store.ledger.tile(0, 0) == b"first"
+    assert await store.ledger.checkpoint() == b"one"
+    assert await store.ledger.pending(9) == pending[1:]
+
+
+async def test_an_entry_has_one_place_for_ever(store):
+    await append(store, an_entry(1))
+    (entry,) = await store.ledger.pending(9)
+    await store.ledger.commit_batch(0, [Sequenced(0, entry.id, b"")], {}, b"one")
+    for unknown in (entry.id, entry.id + 1000):
+        with pytest.raises(Conflict):
+            await store.ledger.commit_batch(1, [Sequenced(1, unknown, b"")], {(1, 1): b"x"}, b"two")
+    assert await store.ledger.size() == 1
+    assert await store.ledger.tile(1, 1) is None
+
+
+async def test_two_sequencers_at_the_same_instant_place_everything_once(store):
+    await append(store, *(an_entry(n) for n in range(10)))
+    pending = await store.ledger.pending(99)
+    batch = [Sequenced(seq, p.id, b"") for seq, p in enumerate(pending)]
+    results = await asyncio.gather(
+        *(store.ledger.commit_batch(0, batch, {}, b"note") for _ in range(4)), return_exceptions=True
+    )
+    assert sum(result is None for result in results) == 1
+    assert all(result is None or isinstance(result, Conflict) for result in results)
+    assert await numbers(store) == [(n, n) for n in range(10)]
+
+
+async def test_tiles_are_replaced_as_they_grow(store):
+    assert await store.ledger.tile(0, 0) is None
+    await append(store, an_entry(1), an_entry(2))
+    await place(store, limit=1)
+    await place(store)
+    assert await store.ledger.tile(0, 0) == b"tile1"
+
+
+async def test_checkpoints_are_kept_for_each_size(store):
+    assert await store.ledger.checkpoint() is None
+    await append(store, an_entry(1), an_entry(2), an_entry(3))
+    await place(store, limit=1, checkpoint=b"first")
+    await place(store, checkpoint=b"second")
+    assert await store.ledger.checkpoint(1) == b"first"
+    assert await store.ledger.checkpoint(2) is None
+    assert await store.ledger.checkpoint(3) == b"second"
+    assert await store.ledger.checkpoint() == b"second"
+
+
+async def test_entries_are_found_by_subject_and_type_newest_first(store):
+    await append(
+        store,
+        an_entry(0, subject="a", kind="grant.created"),
+        an_entry(1, subject="b", kind="grant.created"),
+        an_entry(2, subject="a", kind="grant.ended"),
+        an_entry(3, subject="a", kind="lock_added"),
+    )
+    await place(store, limit=2)
+    await place(store)
+    await append(store, an_entry(4, subject="a"))
+
+    async def found(page=Page(), **wanted):  # noqa: B008  a page never changes
+        return [seq for seq, _ in await store.ledger.find(page=page, **wanted)]
+
+    assert await found(subject="a") == [3, 2, 0]
+    assert await found(subject="a", type_prefix="grant.") == [2, 0]
+    assert await found(type_prefix="grant.") == [2, 1, 0]
+    assert await found(type_prefix="lock%") == []
+    assert await found() == [3, 2, 1, 0]
+    assert await found(Page(limit=2)) == [3, 2]
+    assert await found(Page(limit=2, after="2")) == [1, 0]
+    assert await found(Page(limit=1, after="3"), subject="a") == [2]
+    assert await found(Page(newest_first=False), subject="a") == [0, 2, 3]
+    assert await found(Page(newest_first=False, after="0")) == [1, 2, 3]
+    with pytest.raises(InvalidInput):
+        await found(Page(after="x"))
+
+
+async def test_one_sequencer_at_a_time_holds_the_lease(store):
+    async with store.ledger.sequencer_lease() as first:
+        assert first
+        async with store.ledger.sequencer_lease() as second:
+            assert not second
+        async with store.ledger.sequencer_lease() as third:
+            assert not third
+    async with store.ledger.sequencer_lease() as again:
+        assert again
