@@ -54,7 +54,7 @@ class Coverage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something that was wrong with the evidence itself: a bad row, a gap, a count that does not reconcile."""
+    """Something wrong with the evidence itself: a bad row, a gap, a count that does not reconcile."""
 
     table: str
     source: str
@@ -69,7 +69,8 @@ class TableManifest:
 
     `coverage` ABSENT: nothing was collected, there is no file, and detectors that need it are not assessed.
     A table with 0 rows and COMPLETE coverage was read and is truly empty. `sha256` (hex) is over the file's
-    bytes, `recount` a second, independent count of the source; None where the source offers none.
+    bytes, `recount` a second, independent count of the source; None where the source offers none. `left_out`
+    rows of the source are outside of scope or period, `rejected` ones could not be read.
     """
 
     table: str
@@ -81,12 +82,13 @@ class TableManifest:
     query: str = ""
     recount: int | None = None
     rejected: int = 0
+    left_out: int = 0
     gaps: tuple[str, ...] = ()
 
     @property
     def reconciled(self) -> bool:
         """Whether what was written agrees with the second count (true where there is none to compare)."""
-        return self.recount is None or self.recount == self.rows + self.rejected
+        return self.recount is None or self.recount == self.rows + self.rejected + self.left_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +200,7 @@ class StandingAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """Privilege-hours of one role in the period. `used_hours` is None where usage coverage is not complete."""
+    """Privilege-hours of one role in the period. `used_hours` is None without complete usage coverage."""
 
     resource: str
     role: str
@@ -236,8 +238,8 @@ class ValidationResult:
 class Rederivation:
     """One past request, decided again under the policy, context and catalog recorded at the time.
 
-    `outcome` is `same`, `different` or `not derivable` (the record lacks what is needed; that is a finding
-    of its own kind, never a pass). `differences` says what differs in words.
+    `outcome` is `same`, `different` or `not derivable` (the record lacks what is needed: counted
+    and listed, never a pass). `differences` says what differs in words.
     """
 
     request_id: str
@@ -332,7 +334,7 @@ class PolicyProposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustments:
-    """Step 5: proposed policy changes; `not_proposed` says for which entitlements there was too little to go on."""
+    """Step 5: proposed policy changes; `not_proposed` says why there is none for an entitlement."""
 
     proposals: tuple[PolicyProposal, ...] = ()
     not_proposed: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,201 @@
+"""Step 2a, collect: the full population of the scope into one frozen snapshot.
+
+Three ways in, one way out: a store with its ledger and fresh observations of its targets (`collect`), a folder
+of evidence files alone (`collect_imports`), or observations alone of targets that nothing manages
+(`collect_brownfield`). Counts are reconciled against a second, independent one; a mismatch is a problem in the
+manifest. Called by `stages` and the edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lapse.domain.access import Observation
+from lapse.domain.catalog import Catalog
+from lapse.domain.resources import Resource
+from lapse.ports import Reader, Store
+from lapse.review import rows
+from lapse.review.imports import PEOPLE, import_folder
+from lapse.review.ledger_rows import LedgerFacts, read_ledger
+from lapse.review.model import Problem, Snapshot
+from lapse.review.observed import Explanations, access_rows, account_rows, privilege_rows
+from lapse.review.people import People, leaving_rows, principal_rows, read_people
+from lapse.review.population import Population, write_population
+from lapse.review.scope import ReviewScope
+from lapse.review.snapshot import SnapshotWriter
+
+_TABLES_OF_OBSERVATION = ("accounts", "access_observed", "object_privileges", "target_reads")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerCheck:
+    """The verdict of one check of the ledger, from whoever verified it before the review relies on it."""
+
+    name: str
+    ok: bool
+    entries: int | None = None
+    first_bad: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a review reads besides the store.
+
+    `observations` are fresh reads of the targets, `unread` says why others could not be read. `imports` is a
+    folder of evidence files (with `people.csv`), `ledger_checks` None means that nobody verified the ledger.
+    """
+
+    observations: Sequence[Observation] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
+    imports: Path | None = None
+    people: Path | None = None
+    ledger_checks: Sequence[LedgerCheck] | None = None
+
+
+async def collect(store: Store, inputs: Inputs, scope: ReviewScope, folder: Path, now: datetime) -> Snapshot:
+    """The population of `scope` from a store and its ledger, with what `inputs` adds, into `folder`.
+
+    Raises:
+        InvalidInput: no resource is in scope, or the folder is not empty.
+        NotFound: the folder of imports does not exist.
+        Unavailable: the store cannot be read.
+    """
+
+    async def work(reader: Reader) -> Snapshot:
+        catalog = await reader.catalog()
+        resources = scope.resources_of(catalog)
+        writer = SnapshotWriter(folder, scope, now)
+        facts = await read_ledger(store.ledger, writer, now)
+        population = Population(catalog=catalog, resources=frozenset(resources), scope=scope, facts=facts)
+        why = await write_population(reader, population, writer)
+        people = _people(inputs)
+        _write_people_events(writer, people, catalog, now)
+        _write_observations(writer, inputs, resources, why, catalog.account_owner)
+        _write_checks(writer, inputs, now)
+        _write_imports(writer, inputs)
+        return writer.finish(resources)
+
+    return await store.read(work)
+
+
+def collect_imports(imports: Path, scope: ReviewScope, folder: Path, now: datetime) -> Snapshot:
+    """The population as a folder of evidence files has it, and nothing else."""
+    writer = SnapshotWriter(folder, scope, now)
+    inputs = Inputs(imports=imports)
+    people = _people(inputs)
+    if people.persons:
+        writer.begin("principals", "people.csv")
+        writer.add("principals", principal_rows(people, now))
+    _write_people_events(writer, people, Catalog(), now)
+    _write_imports(writer, inputs)
+    return writer.finish(())
+
+
+def collect_brownfield(
+    observations: Sequence[Observation], people: Path | None, scope: ReviewScope, folder: Path, now: datetime
+) -> Snapshot:
+    """What is on targets that nothing manages, with who works here if `people` (a CSV file) says so."""
+    writer = SnapshotWriter(folder, scope, now)
+    known = read_people(people) if people else People()
+    resources = [Resource(name=o.resource, connector=o.server.partition(" ")[0].lower()) for o in observations]
+    writer.begin("resources", "targets given")
+    for resource in resources:
+        row = rows.resource_row(resource, Catalog(), None)
+        writer.add("resources", [row | {"owner_active": None}])
+    if people:
+        writer.begin("principals", people.name)
+        writer.add("principals", principal_rows(known, now))
+        _write_people_events(writer, known, Catalog(), now)
+    names = [resource.name for resource in resources]
+    inputs = Inputs(observations=observations)
+    _write_observations(writer, inputs, names, Explanations(), lambda _, login: known.owner_of(login))
+    return writer.finish(names)
+
+
+def _people(inputs: Inputs) -> People:
+    path = inputs.people
+    if path is None and inputs.imports is not None and (inputs.imports / f"{PEOPLE}.csv").is_file():
+        path = inputs.imports / f"{PEOPLE}.csv"
+    return read_people(path) if path else People()
+
+
+def _write_people_events(writer: SnapshotWriter, people: People, catalog: Catalog, now: datetime) -> None:
+    for problem in people.problems:
+        writer.problem(problem)
+    if people.persons:
+        writer.begin("people_events", "people.csv")
+        writer.add("people_events", leaving_rows(people, catalog, now))
+
+
+def _write_observations(
+    writer: SnapshotWriter,
+    inputs: Inputs,
+    resources: Iterable[str],
+    why: Explanations,
+    owner_of: Callable[[str, str], str | None],
+) -> None:
+    wanted = set(resources)
+    seen = [o for o in inputs.observations if o.resource in wanted]
+    for observation in seen:
+        for table in _TABLES_OF_OBSERVATION:
+            writer.begin(table, f"target {observation.resource}", observation.evidence.get(table, ""))
+        writer.add("accounts", account_rows(observation, why, owner_of))
+        writer.add("access_observed", access_rows(observation, why, owner_of))
+        writer.add("object_privileges", privilege_rows(observation))
+        writer.add("target_reads", [_read_row(observation)])
+        for gap in observation.gaps:
+            _gap(writer, observation.resource, gap)
+    for resource in sorted(wanted - {o.resource for o in seen}):
+        _gap(writer, resource, inputs.unread.get(resource, "the target was not read for this review"), known=bool(seen))
+
+
+def _gap(writer: SnapshotWriter, resource: str, what: str, *, known: bool = True) -> None:
+    """A hole in what is known of a target; a table that no target filled stays absent, which says it all."""
+    if known:
+        for table in ("accounts", "access_observed", "object_privileges"):
+            writer.gap(table, f"{resource}: {what}")
+    writer.problem(Problem(table="access_observed", source=resource, what=what))
+
+
+def _read_row(observation: Observation) -> dict[str, Any]:
+    return {
+        "resource": observation.resource,
+        "finished_at": observation.observed_at,
+        "complete": observation.complete,
+        "accounts": len(observation.accounts),
+        "memberships": len(observation.memberships),
+        "gaps": rows.joined(observation.gaps),
+    }
+
+
+def _write_checks(writer: SnapshotWriter, inputs: Inputs, now: datetime) -> None:
+    if inputs.ledger_checks is None:
+        return
+    writer.begin("ledger_checks", "ledger verification")
+    writer.add(
+        "ledger_checks",
+        (
+            {
+                "check_name": check.name,
+                "ok": check.ok,
+                "checked_at": now,
+                "entries": check.entries,
+                "first_bad": check.first_bad,
+                "detail": check.detail or None,
+            }
+            for check in inputs.ledger_checks
+        ),
+    )
+
+
+def _write_imports(writer: SnapshotWriter, inputs: Inputs) -> None:
+    if inputs.imports is not None:
+        import_folder(writer, inputs.imports)
+
+
+__all__ = ["Inputs", "LedgerCheck", "LedgerFacts", "collect", "collect_brownfield", "collect_imports"]

@@ -1,0 +1,295 @@
+"""Detectors: SQL files with front matter, and what becomes of them on one snapshot.
+
+Guarantee: a detector whose evidence is missing, or which found nothing in evidence that is incomplete, is `not
+assessed`, never clear. A finding's fingerprint depends on detector, resource, principal and subject alone, so the
+same problem keeps it from review to review. Called by the stages; `docs/detectors.md` is generated from the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from lapse.domain.data import Json, from_data, to_data
+from lapse.domain.errors import InvalidInput
+from lapse.domain.names import shown
+from lapse.domain.reviews import Confidence, Finding, Severity
+from lapse.ports import Engine
+from lapse.review.columns import Kind
+from lapse.review.evidence import TABLES
+from lapse.review.model import Coverage, DetectorRun, RunStatus, Snapshot, SnapshotManifest
+
+_FRONT = re.compile(r"/\*\n(.*?)\n\*/\n", re.DOTALL)
+_MOST_EVIDENCE = 20
+_COLUMNS = ("subject", "principal", "resource", "summary", "severity")
+_SQL_TYPES = {Kind.TEXT: "VARCHAR", Kind.INT: "BIGINT", Kind.BOOL: "BOOLEAN", Kind.TIME: "TIMESTAMPTZ"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A threshold: `default` is used unless the review sets another."""
+
+    default: int
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """One question to the evidence. `needs` tables must be there, `optional` ones count as empty if they are not.
+
+    `sql` returns subject, principal, resource, summary, optionally severity, and then columns of evidence.
+    """
+
+    id: str
+    version: str
+    step: int
+    title: str
+    question: str
+    severity: Severity
+    confidence: Confidence
+    needs: tuple[str, ...]
+    optional: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+    clauses: tuple[str, ...]
+    remediation: str
+    would_clear: str
+    sql: str = ""
+
+    @property
+    def sql_sha256(self) -> str:
+        """SHA-256 (hex) of the SQL text."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What some detectors found, and that they ran."""
+
+    findings: tuple[Finding, ...] = ()
+    runs: tuple[DetectorRun, ...] = ()
+
+
+def parse_detector(text: str, name: str) -> Detector:
+    """The detector in `text`, the contents of a file called `name`.
+
+    Raises:
+        InvalidInput: no front matter, or one that is not a detector's.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    match = _FRONT.match(text)
+    if match is None:
+        raise InvalidInput(f"`{shown(name)}` does not open with front matter between `/*` and `*/`")
+    try:
+        data = YAML(typ="safe", pure=True).load(io.StringIO(match[1]))
+    except YAMLError as error:
+        raise InvalidInput(f"the front matter of `{shown(name)}` is not YAML: {shown(str(error), 200)}") from None
+    detector = replace(from_data(Detector, data), sql=text[match.end() :])
+    unknown = [table for table in (*detector.needs, *detector.optional) if table not in TABLES]
+    if unknown:
+        raise InvalidInput(f"`{shown(name)}` needs `{shown(unknown[0])}`, which is not an evidence table")
+    return detector
+
+
+@cache
+def all_detectors() -> tuple[Detector, ...]:
+    """Every detector that comes with lapse, ordered by id."""
+    folder = files("lapse.review") / "detectors"
+    found = [
+        parse_detector(file.read_text("utf-8"), file.name) for file in folder.iterdir() if file.name.endswith(".sql")
+    ]
+    return tuple(sorted(found, key=lambda d: _order(d.id)))
+
+
+def run_detectors(engine: Engine, snapshot: Snapshot, steps: Iterable[int]) -> Assessment:
+    """Run the detectors of `steps` on a snapshot that is registered in `engine`."""
+    wanted = set(steps)
+    results = [run_detector(engine, snapshot.manifest, d) for d in all_detectors() if d.step in wanted]
+    return Assessment(
+        findings=tuple(finding for found, _ in results for finding in found),
+        runs=tuple(run for _, run in results),
+    )
+
+
+def run_detector(
+    engine: Engine, manifest: SnapshotManifest, detector: Detector
+) -> tuple[tuple[Finding, ...], DetectorRun]:
+    """What one detector finds; `NOT_ASSESSED` names the tables that are missing or incomplete."""
+    parameters = _parameters(detector, manifest)
+    missing = tuple(table for table in detector.needs if table not in manifest.present)
+    run = _run(detector, manifest, parameters)
+    if missing:
+        names = ", ".join(f"`{table}`" for table in missing)
+        return (), replace(run, missing=missing, reason=f"there is no evidence in {names}")
+    rows = engine.query(_with_absent(detector, manifest), _times(manifest) | parameters)
+    findings = _findings(detector, manifest, rows)
+    partial = _partial(detector.needs, manifest)
+    if partial and not findings:
+        return (), replace(run, missing=tuple(partial), reason="; ".join(partial.values()))
+    status = RunStatus.FOUND if findings else RunStatus.CLEAR
+    return findings, replace(run, status=status, findings=len(findings))
+
+
+def fingerprint(detector: str, resource: str, principal: str, subject: str) -> str:
+    """32 hex digits that stay the same for the same problem in every review."""
+    parts = f"{detector}\x1f{resource}\x1f{principal}\x1f{subject}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def _run(detector: Detector, manifest: SnapshotManifest, parameters: Mapping[str, Json]) -> DetectorRun:
+    tables = (*detector.needs, *detector.optional)
+    absent = [f"`{t}` is not there and counts as empty" for t in detector.optional if t not in manifest.present]
+    return DetectorRun(
+        detector=detector.id,
+        version=detector.version,
+        title=detector.title,
+        question=detector.question,
+        severity=detector.severity,
+        confidence=detector.confidence,
+        step=detector.step,
+        status=RunStatus.NOT_ASSESSED,
+        caveats=(*_partial(tables, manifest).values(), *absent),
+        parameters=parameters,
+        inputs={table: sha for table, sha in manifest.hashes.items() if table in tables},
+        sql_sha256=detector.sql_sha256,
+        clauses=detector.clauses,
+    )
+
+
+def _partial(tables: Iterable[str], manifest: SnapshotManifest) -> dict[str, str]:
+    """Of `tables`, those that were not read completely, with why."""
+    found = {}
+    for name in tables:
+        table = manifest.table(name)
+        if table is not None and table.coverage is Coverage.PARTIAL:
+            found[name] = f"`{name}` is incomplete: {'; '.join(table.gaps[:3])}"
+    return found
+
+
+def _parameters(detector: Detector, manifest: SnapshotManifest) -> dict[str, Json]:
+    given = manifest.scope.thresholds.get(detector.id, {})
+    values: dict[str, Json] = {name: parameter.default for name, parameter in detector.parameters.items()}
+    for name, value in given.items():
+        if name not in values or isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InvalidInput(
+                f"`{shown(name)}` of detector {detector.id} cannot be {shown(repr(value))}",
+                hint=f"its parameters are whole numbers: {', '.join(values) or 'none'}",
+            )
+        values[name] = value
+    return values
+
+
+def _times(manifest: SnapshotManifest) -> dict[str, Any]:
+    period: Mapping[str, datetime] = {
+        "period_start": manifest.scope.period.start,
+        "period_end": manifest.scope.period.end,
+        "as_of": manifest.collected_at,
+    }
+    return dict(period)
+
+
+def _with_absent(detector: Detector, manifest: SnapshotManifest) -> str:
+    """The SQL, with each optional table that is absent in front as an empty one."""
+    absent = [name for name in detector.optional if name not in manifest.present]
+    if not absent:
+        return detector.sql
+    heads = ",\n".join(f"{name} AS ({_empty(name)})" for name in absent)
+    sql = detector.sql.lstrip()
+    return f"WITH {heads},\n{sql[5:]}" if sql[:5].upper() == "WITH " else f"WITH {heads}\n{sql}"
+
+
+def _empty(name: str) -> str:
+    columns = ", ".join(f"CAST(NULL AS {_SQL_TYPES[c.kind]}) AS {c.name}" for c in TABLES[name].columns)
+    return f"SELECT {columns} WHERE FALSE"
+
+
+def _findings(detector: Detector, manifest: SnapshotManifest, rows: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    """One finding a fingerprint; further rows of the same one are more evidence for it."""
+    coverage = _coverage(detector, manifest)
+    found: dict[str, Finding] = {}
+    for row in rows:
+        evidence = {name: _json(value) for name, value in row.items() if name not in _COLUMNS}
+        resource, principal, subject = row["resource"] or "", row["principal"] or "", row["subject"]
+        key = fingerprint(detector.id, resource, principal, subject)
+        known = found.get(key)
+        if known is not None:
+            found[key] = replace(known, evidence=(*known.evidence, evidence)[:_MOST_EVIDENCE])
+            continue
+        found[key] = Finding(
+            fingerprint=key,
+            detector=detector.id,
+            detector_version=detector.version,
+            title=detector.title,
+            severity=Severity(row.get("severity") or detector.severity),
+            confidence=detector.confidence,
+            subject=subject,
+            summary=row["summary"],
+            would_clear=detector.would_clear,
+            remediation=detector.remediation,
+            resource=resource,
+            principal=principal,
+            evidence=(evidence,),
+            coverage=coverage,
+            clauses=detector.clauses,
+        )
+    return tuple(found.values())
+
+
+def _coverage(detector: Detector, manifest: SnapshotManifest) -> str:
+    tables = [table for name in detector.needs if (table := manifest.table(name)) is not None]
+    return ", ".join(f"{t.table}: {t.rows} rows, {t.coverage}" for t in tables)
+
+
+def _json(value: Any) -> Json:
+    try:
+        return to_data(value)
+    except TypeError:
+        return str(value)
+
+
+def _order(detector: str) -> tuple[str, int]:
+    return detector[:1], int(detector[1:]) if detector[1:].isdigit() else 0
+
+
+def detectors_markdown() -> str:
+    """The text of `docs/detectors.md`."""
+    lines = [
+        "# Detectors",
+        "",
+        "What a review looks for. Each is one SQL file over the [evidence tables](evidence.md), with cases.",
+        "Generated from those files. A detector whose tables are missing is reported as not assessed, never as passed.",
+        "`fact` is decidable from the record and may recommend revocation; `advice` never does by itself.",
+        "",
+        "| id | title | severity | confidence | step |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [f"| {d.id} | {d.title} | {d.severity} | {d.confidence} | {d.step} |" for d in all_detectors()]
+    for d in all_detectors():
+        lines += _section(d)
+    return "\n".join(lines) + "\n"
+
+
+def _section(d: Detector) -> list[str]:
+    tables = ", ".join(f"`{table}`" for table in d.needs)
+    optional = ", ".join(f"`{table}`" for table in d.optional)
+    thresholds = [f"- `{name}` = {p.default}: {p.doc}" for name, p in d.parameters.items()]
+    return [
+        "",
+        f"## {d.id} {d.title}",
+        "",
+        d.question,
+        "",
+        f"- Needs {tables}" + (f"; uses {optional} where there" if optional else ""),
+        f"- Evidence for: {', '.join(d.clauses)}",
+        f"- What to do: {d.remediation}",
+        f"- Would clear: {d.would_clear}",
+        *thresholds,
+    ]

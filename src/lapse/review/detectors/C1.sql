@@ -1,0 +1,56 @@
+/*
+id: C1
+version: "1"
+step: 4
+title: Self-approval
+question: Did somebody approve an own request, under whichever name?
+severity: critical
+confidence: fact
+needs: [requests, decisions, principals]
+optional: [humans_behind]
+parameters: {}
+clauses: [NIST 800-53 AC-5, NIST 800-53 AC-3(2)]
+remediation: Revoke the grant, have the request decided by somebody else, and see what was done with it.
+would_clear: The approver is shown to be another person than those behind requester and beneficiary.
+*/
+WITH persons AS (
+    SELECT principal, person FROM humans_behind
+    UNION
+    SELECT principal, COALESCE(person, principal) FROM principals WHERE kind = 'person'
+    UNION
+    SELECT principal, sponsor FROM principals WHERE sponsor IS NOT NULL
+    UNION
+    SELECT principal, owner FROM principals WHERE owner IS NOT NULL
+),
+interested AS (
+    SELECT r.request_id, p.person FROM requests r JOIN persons p ON p.principal = r.requester
+    UNION
+    SELECT r.request_id, p.person FROM requests r JOIN persons p ON p.principal = r.beneficiary
+    UNION
+    SELECT request_id, requester FROM requests
+    UNION
+    SELECT request_id, beneficiary FROM requests
+),
+votes AS (
+    SELECT d.request_id, d.decision_id, d.approver, d.person AS recorded, d.decided_at, d.stage,
+        COALESCE(p.person, d.person) AS person
+    FROM decisions d
+    LEFT JOIN principals p ON p.principal = d.approver
+    WHERE d.verdict = 'approve' AND d.decided_at >= $period_start AND d.decided_at < $period_end
+)
+SELECT DISTINCT
+    v.request_id AS subject,
+    v.person AS principal,
+    r.resource,
+    '`' || v.person || '` approved an own request for `' || r.entitlement || '`'
+        || CASE WHEN v.approver <> v.person THEN ' as `' || v.approver || '`' ELSE '' END AS summary,
+    v.decision_id,
+    v.approver,
+    r.requester,
+    r.beneficiary,
+    v.stage,
+    v.decided_at
+FROM votes v
+JOIN interested i ON i.request_id = v.request_id AND i.person IN (v.person, v.recorded, v.approver)
+JOIN requests r ON r.request_id = v.request_id
+ORDER BY 1, v.decided_at

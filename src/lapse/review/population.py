@@ -1,0 +1,185 @@
+"""The store's side of the population: catalog, requests, decisions, grants, use, policies, earlier reviews.
+
+Everything is read page by page from one consistent view. What is outside of the scope or the period is counted,
+not written; ids are compared with what the ledger says was created. Called by `collect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+
+from lapse.domain.catalog import Catalog
+from lapse.domain.grants import Grant
+from lapse.domain.requests import Request
+from lapse.ports import Page, Reader
+from lapse.review import rows
+from lapse.review.ledger_rows import LedgerFacts
+from lapse.review.model import Problem
+from lapse.review.observed import Explanations, explain
+from lapse.review.offers import offer_rows
+from lapse.review.scope import ReviewScope
+from lapse.review.snapshot import SnapshotWriter
+
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """What is collected and what it is compared with."""
+
+    catalog: Catalog
+    resources: frozenset[str]
+    scope: ReviewScope
+    facts: LedgerFacts
+
+
+async def write_population(reader: Reader, population: Population, writer: SnapshotWriter) -> Explanations:
+    """Write every table the store has; returns what explains the access that targets show."""
+    governed = await _write_policies(reader, population, writer)
+    _write_catalog(population, writer, governed)
+    grants = await _write_grants(reader, population, writer)
+    await _write_requests(reader, population, writer, {grant.request_id for grant in grants.kept})
+    await _write_use(reader, population, writer)
+    await _write_reviews(reader, population, writer)
+    drifts = await reader.drifts(open_only=False)
+    natives = {e.name: e.native for e in population.catalog.entitlements()}
+    return explain(grants.kept, drifts, natives)
+
+
+def _write_catalog(population: Population, writer: SnapshotWriter, governed: frozenset[str] | None) -> None:
+    catalog = population.catalog
+    for table in ("principals", "humans_behind", "group_members", "resources", "entitlements"):
+        writer.begin(table, "catalog")
+    writer.add("principals", rows.principal_rows(catalog))
+    writer.add("humans_behind", rows.human_rows(catalog))
+    writer.add("group_members", rows.group_rows(catalog))
+    for name in sorted(population.resources):
+        resource = catalog.resource(name)
+        known = None if governed is None else name in governed
+        writer.add("resources", [rows.resource_row(resource, catalog, known)])
+        writer.add("entitlements", map(rows.entitlement_row, resource.entitlements))
+
+
+async def _write_policies(reader: Reader, population: Population, writer: SnapshotWriter) -> frozenset[str]:
+    """Write policies and offers; returns the resources that the policy in force governs."""
+    active = await reader.active_policy()
+    writer.begin("policies", "store")
+    writer.begin("offers", "policy in force")
+    version = active.version if active else ""
+    writer.add("policies", (rows.policy_row(p, active=p.version == version) for p in await reader.policies()))
+    if active is None:
+        return frozenset()
+    offers = [row for row in offer_rows(active, population.catalog) if row["resource"] in population.resources]
+    writer.add("offers", offers)
+    return frozenset(str(row["resource"]) for row in offers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grants:
+    kept: list[Grant]
+
+
+async def _write_grants(reader: Reader, population: Population, writer: SnapshotWriter) -> _Grants:
+    writer.begin("grants", "store", "all grants in scope that touch the period or are not over")
+    kept: list[Grant] = []
+    seen: set[str] = set()
+    async for grant in _all_grants(reader):
+        seen.add(grant.id)
+        if not _grant_in_scope(grant, population):
+            writer.left_out("grants", 1)
+            continue
+        kept.append(grant)
+        native = _native_role(population.catalog, grant.entitlement)
+        writer.add("grants", [rows.grant_row(grant, native, population.facts.end_ordered.get(grant.id))])
+    _reconcile(writer, "grants", seen, population.facts.grants)
+    return _Grants(kept)
+
+
+async def _write_requests(reader: Reader, population: Population, writer: SnapshotWriter, granted: set[str]) -> None:
+    for table in ("requests", "stages", "decisions"):
+        writer.begin(table, "store")
+    seen: set[str] = set()
+    votes: set[str] = set()
+    async for request in _all_requests(reader):
+        seen.add(request.id)
+        decisions = await reader.decisions(request.id)
+        votes.update(decision.id for decision in decisions)
+        if request.id not in granted and not _request_in_scope(request, population):
+            writer.left_out("requests", 1)
+            writer.left_out("decisions", len(decisions))
+            continue
+        writer.add("requests", [rows.request_row(request)])
+        writer.add("stages", rows.stage_rows(request))
+        writer.add("decisions", map(rows.decision_row, decisions))
+    _reconcile(writer, "requests", seen, population.facts.requests)
+    _reconcile(writer, "decisions", votes, population.facts.decisions)
+
+
+async def _write_use(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
+    """Sightings prove use; as samples they cover nothing, so `coverage` needs another source."""
+    writer.begin("usage", "sightings of the enforcer")
+    writer.begin("target_reads", "store")
+    for name in sorted(population.resources):
+        writer.add("usage", map(rows.sighting_row, await reader.sightings(name)))
+        writer.add("target_reads", map(rows.target_read_row, await reader.target_reads(name)))
+
+
+async def _write_reviews(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
+    writer.begin("review_decisions", "store")
+    for review in await reader.reviews():
+        if review.id != population.scope.review_id:
+            decided = (item for item in await reader.items(review.id) if item.decision is not None)
+            writer.add("review_decisions", map(rows.review_decision_row, decided))
+
+
+def _reconcile(writer: SnapshotWriter, table: str, stored: set[str], recorded: set[str]) -> None:
+    """The store's ids against the ledger's: the second count, and the names of what differs."""
+    writer.recount(table, len(recorded))
+    for what, ids in (
+        ("in the store, not in the ledger", stored - recorded),
+        ("missing in the store", recorded - stored),
+    ):
+        if ids:
+            examples = tuple(sorted(ids)[:9])
+            writer.problem(Problem(table=table, source="ledger", what=what, rows=len(ids), examples=examples))
+
+
+def _grant_in_scope(grant: Grant, population: Population) -> bool:
+    period = population.scope.period
+    over = grant.ended_at is not None and grant.ended_at < period.start
+    return grant.resource in population.resources and grant.created_at < period.end and not over
+
+
+def _request_in_scope(request: Request, population: Population) -> bool:
+    period = population.scope.period
+    over = request.closed_at is not None and request.closed_at < period.start
+    resource = request.entitlement.partition("/")[0]
+    return resource in population.resources and request.created_at < period.end and not over
+
+
+def _native_role(catalog: Catalog, entitlement: str) -> str | None:
+    resource = catalog.resources.get(entitlement.partition("/")[0])
+    found = resource.entitlement(entitlement.partition("/")[2]) if resource else None
+    return found.native.get("role") if found else None
+
+
+async def _all_grants(reader: Reader) -> AsyncIterator[Grant]:
+    after: str | None = None
+    while page := await reader.grants(Page(limit=_PAGE, after=after, newest_first=False)):
+        for grant in page:
+            yield grant
+        after = page[-1].id
+
+
+async def _all_requests(reader: Reader) -> AsyncIterator[Request]:
+    after: str | None = None
+    while page := await reader.requests(Page(limit=_PAGE, after=after, newest_first=False)):
+        for request in page:
+            yield request
+        after = page[-1].id
+
+
+def resources_named(rows_of_resources: Iterable[dict[str, str]]) -> frozenset[str]:
+    """Names in the `resources` table."""
+    return frozenset(row["resource"] for row in rows_of_resources)
