@@ -102,7 +102,7 @@ def _assembled(home: Home, settings: Settings, parts: Parts, keyring: Keyring, t
 
 
 async def _opened(home: Home, settings: Settings) -> Store:
-    from lapse.storage import open_store
+    from lapse.storage.opening import open_store
 
     return await open_store(home.store_url(settings))
 

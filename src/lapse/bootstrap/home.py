@@ -27,6 +27,7 @@ from lapse.domain.durations import iso_duration, parse_duration
 from lapse.domain.errors import InvalidInput, NotFound
 
 DEFAULT_LISTEN = "127.0.0.1:7380"
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +48,7 @@ class Settings:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
-        host, colon, port = self.listen.rpartition(":")
-        if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004
-            raise InvalidInput(f"`{self.listen[:60]}` is not an address", hint="write it as `127.0.0.1:7380`")
-        return host.strip("[]"), int(port)
+        return parse_address(self.listen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +87,11 @@ class Home:
         """Held by whoever works on the embedded store."""
         return self.path / "lock"
 
+    def lock_for(self, settings: Settings) -> Path:
+        """The lock of whoever works on the store: beside a SQLite file that is elsewhere, else in this folder."""
+        elsewhere = settings.store.startswith("sqlite:///") and settings.store.removeprefix("sqlite:///")
+        return Path(f"{elsewhere}.lock") if elsewhere else self.lock_file
+
     @property
     def exists(self) -> bool:
         """Whether `lapse init` was run here."""
@@ -112,6 +115,14 @@ class Home:
             return ""
 
 
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:7380` or `[::1]:7380`; port 0 is any free one."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004
+        raise InvalidInput(f"`{text[:60]}` is not an address", hint="write it as `127.0.0.1:7380`")
+    return host.strip("[]"), int(port)
+
+
 def find_home(given: str | None = None, environment: Mapping[str, str] | None = None) -> Home:
     """The home folder that was named, else `LAPSE_HOME`, else `~/.lapse`."""
     env = os.environ if environment is None else environment
@@ -131,27 +142,34 @@ def read_settings(home: Home) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: {error}", hint="mend the file, or delete it and run `lapse init`") from None
     settings = Settings(**{name: _checked(path, name, value) for name, value in data.items()})
-    _ = settings.address
+    parse_address(settings.listen)
+    if settings.log_level not in LOG_LEVELS:
+        raise InvalidInput(f"{path}: `log_level` must be one of {', '.join(LOG_LEVELS)}")
     return settings
 
 
 def write_settings(home: Home, settings: Settings) -> None:
     """Write `lapse.toml` for people to read and edit."""
-    home.settings_file.write_text(_TEMPLATE.format(
-        store=_quoted(settings.store),
-        listen=_quoted(settings.listen),
-        origin=_quoted(settings.origin),
-        local_users=str(settings.local_users).lower(),
-        reconcile_every=_quoted(iso_duration(settings.reconcile_every)),
-        log_level=_quoted(settings.log_level),
-    ), encoding="utf-8")
+    home.settings_file.write_text(
+        _TEMPLATE.format(
+            store=_quoted(settings.store),
+            listen=_quoted(settings.listen),
+            origin=_quoted(settings.origin),
+            local_users=str(settings.local_users).lower(),
+            reconcile_every=_quoted(iso_duration(settings.reconcile_every)),
+            log_level=_quoted(settings.log_level),
+        ),
+        encoding="utf-8",
+    )
 
 
 def _checked(path: Path, name: str, value: object) -> Any:
     known = {field.name: field.default for field in fields(Settings)}
     if name not in known:
         near = get_close_matches(name, known, n=1)
-        raise InvalidInput(f"{path}: there is no setting `{name[:60]}`", hint=f"did you mean `{near[0]}`?" if near else "")
+        raise InvalidInput(
+            f"{path}: there is no setting `{name[:60]}`", hint=f"did you mean `{near[0]}`?" if near else ""
+        )
     if name == "reconcile_every" and isinstance(value, str):
         return parse_duration(value)
     if not isinstance(value, type(known[name])):

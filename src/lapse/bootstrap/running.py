@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any
 
 from lapse.bootstrap.app import App
+from lapse.bootstrap.logs import Logger
 from lapse.control.requests import expire_requests
 from lapse.domain.errors import LapseError
 from lapse.enforcement.reconcile import reconcile_resource
@@ -23,7 +23,7 @@ Part = Callable[[asyncio.Event], Awaitable[None]]
 
 
 @asynccontextmanager
-async def running(app: App, log: Any) -> AsyncIterator[None]:
+async def running(app: App, log: Logger) -> AsyncIterator[None]:
     """Run every background part of `app` while the body runs; at the end each finishes what it has in hand."""
     stop = asyncio.Event()
     parts: dict[str, Part] = {
@@ -52,14 +52,14 @@ class _Every:
             await _pause(stop, self._every.total_seconds())
 
 
-async def _kept_up(name: str, part: Part, stop: asyncio.Event, log: Any) -> None:
+async def _kept_up(name: str, part: Part, stop: asyncio.Event, log: Logger) -> None:
     pause = FIRST_PAUSE
     while not stop.is_set():
         try:
             await part(stop)
         except Exception as error:  # noqa: BLE001  whatever it is, the part must come back and somebody must know
             reason = error.message if isinstance(error, LapseError) else f"{type(error).__name__}: {error}"
-            log.error("part failed", part=name, reason=reason, retry_in_seconds=pause)
+            log.warning("part failed", part=name, reason=reason, retry_in_seconds=pause)
             await _pause(stop, pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         else:
@@ -72,13 +72,13 @@ async def _housekeep(app: App) -> None:
     await app.targets.refresh(app.store)
 
 
-async def _reconcile_all(app: App, log: Any) -> None:
+async def _reconcile_all(app: App, log: Logger) -> None:
     """Each target by itself: one that does not answer must not keep the others from being read."""
     targets = await app.store.read(lambda reader: reader.targets())
     await asyncio.gather(*(_reconcile(app, target.resource, log) for target in targets))
 
 
-async def _reconcile(app: App, resource: str, log: Any) -> None:
+async def _reconcile(app: App, resource: str, log: Logger) -> None:
     try:
         result = await reconcile_resource(app.parts, resource)
     except LapseError as error:

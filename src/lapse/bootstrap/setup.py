@@ -12,6 +12,8 @@ from lapse.control.tokens import issue_token
 from lapse.domain.actors import Scope, system_actor
 from lapse.domain.errors import Unavailable
 from lapse.domain.names import check_name
+from lapse.ledger.checkpoint import key_of
+from lapse.ledger.standalone import write_key
 
 FIRST_SCOPES = frozenset({Scope.ADMIN, Scope.AUDIT, Scope.REVIEW})
 FIRST_TOKEN_LIFE = timedelta(days=365)
@@ -19,11 +21,12 @@ FIRST_TOKEN_LIFE = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUp:
-    """What `lapse init` did: what is new, or nothing."""
+    """What `lapse init` did: what is new, or nothing. `key` is the text that verifies the ledger's checkpoints."""
 
     home: Home
     created: tuple[str, ...]
     admin: str
+    key: str
 
 
 async def set_up(home: Home, settings: Settings, *, admin: str = "admin") -> SetUp:
@@ -51,7 +54,8 @@ async def set_up(home: Home, settings: Settings, *, admin: str = "admin") -> Set
             _write_secret(home, secret)
             made.append("token")
         await app.sequencer.run_once()
-    return SetUp(home=home, created=tuple(made), admin=admin)
+        key = write_key(key_of(app.keyring.signer))
+    return SetUp(home=home, created=tuple(made), admin=admin, key=key)
 
 
 def _make_folder(home: Home) -> None:

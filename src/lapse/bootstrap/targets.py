@@ -27,9 +27,7 @@ class _Kept:
 class Targets:
     """Gives the connector of a resource. `refresh` must run after targets changed (in whatever process)."""
 
-    def __init__(
-        self, connect: Callable[[str, str, str], Connector], unseal: Callable[[str], str]
-    ) -> None:
+    def __init__(self, connect: Callable[[str, str, str], Connector], unseal: Callable[[str], str]) -> None:
         self._connect, self._unseal = connect, unseal
         self._kept: dict[str, _Kept] = {}
         self._broken: dict[str, str] = {}
@@ -39,7 +37,9 @@ class Targets:
         kept = self._kept.get(resource)
         if kept is None:
             why = self._broken.get(resource, "it is not known here yet")
-            raise Unavailable(f"the target of `{resource}` cannot be used: {why}", hint="mend it with `lapse target add`")
+            raise Unavailable(
+                f"the target of `{resource}` cannot be used: {why}", hint="mend it with `lapse target add`"
+            )
         return kept.connector
 
     async def refresh(self, store: Store) -> None:

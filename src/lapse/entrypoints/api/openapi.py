@@ -20,7 +20,15 @@ from lapse.entrypoints.api.problems import KINDS, PROBLEM_JSON
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_COMMON_PROBLEMS = ("malformed", "not-authenticated", "refused", "not-found", "conflict", "invalid-input", "unavailable")
+_COMMON_PROBLEMS = (
+    "malformed",
+    "not-authenticated",
+    "refused",
+    "not-found",
+    "conflict",
+    "invalid-input",
+    "unavailable",
+)
 
 
 @cache
@@ -163,6 +171,7 @@ def _problem_schema() -> dict[str, Any]:
             "retry": {"type": "boolean"},
             "hint": text,
             "instance": text,
+            "errors": {"type": "array", "items": {"type": "object"}},
         },
     }
 

@@ -1,7 +1,8 @@
 """Every error as `application/problem+json` (RFC 9457), never with a traceback.
 
 `type` is a path below `/api/v1/problems/` that explains the kind; `code` is the same kind as a word, `detail` is the
-sentence, `hint` says what to do next, `retry` whether the same call may succeed later.
+sentence, `hint` says what to do next, `retry` whether the same call may succeed later, `errors` lists what is wrong in
+files, each with file, line and column.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from lapse.domain.data import Json, to_data
 from lapse.domain.errors import Conflict, Corrupt, InvalidInput, LapseError, NotFound, Refused, Unavailable
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -61,6 +63,7 @@ class Problem:
     hint: str = ""
     retry: bool = False
     instance: str = ""
+    errors: Json = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -78,8 +81,8 @@ class Problem:
             "code": self.code,
             "retry": self.retry,
         }
-        extra = {"hint": self.hint, "instance": self.instance}
-        return msgspec.json.encode(members | {name: text for name, text in extra.items() if text})
+        extra = {"hint": self.hint, "instance": self.instance, "errors": self.errors}
+        return msgspec.json.encode(members | {name: value for name, value in extra.items() if value})
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -87,6 +90,17 @@ def problem_of(error: Exception) -> Problem | None:
     if isinstance(error, ProblemError):
         return error.problem
     if isinstance(error, LapseError):
-        code = error.code if error.code in KINDS else "internal"
-        return Problem(code=code, detail=error.message, hint=error.hint, retry=error.retry)
+        return Problem(
+            code=_kind_of(type(error)),
+            detail=error.message,
+            hint=error.hint,
+            retry=error.retry,
+            errors=to_data(getattr(error, "problems", ())),
+        )
     return None
+
+
+def _kind_of(error: type[LapseError]) -> str:
+    """The nearest kind of error that the API tells apart; a refinement of one is answered like it."""
+    codes = (getattr(parent, "code", "") for parent in error.__mro__)
+    return next((code for code in codes if code in KINDS), "internal")

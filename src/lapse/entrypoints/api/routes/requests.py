@@ -115,7 +115,9 @@ async def create_request(call: Call) -> Request:
 @ROUTES.post("/api/v1/requests/preview", Preview, body=PreviewBody)
 async def preview_request(call: Call) -> Preview:
     """What the policy would answer, with every rule explained. Nothing is recorded."""
-    evaluation = await requests.preview_request(call.control, _asker(call.actor, call.body.requester), call.body.wanted())
+    evaluation = await requests.preview_request(
+        call.control, _asker(call.actor, call.body.requester), call.body.wanted()
+    )
     return Preview(evaluation=evaluation, lines=tuple(explain_lines(evaluation)))
 
 

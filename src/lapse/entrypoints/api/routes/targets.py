@@ -53,6 +53,15 @@ class CheckView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalView:
+    """What became of one removal; `error` is empty where the target was seen to refuse at `refused_at`."""
+
+    drift: str
+    refused_at: datetime | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationView:
     """One read of a target: what differs, what of it is new or gone, and what is (or was) removed."""
 
@@ -66,7 +75,7 @@ class ReconciliationView:
     cleared: tuple[str, ...]
     missing: tuple[str, ...]
     to_remove: tuple[str, ...]
-    removed: tuple[Removed | Failed, ...]
+    removed: tuple[RemovalView, ...]
 
 
 @ROUTES.get("/api/v1/targets", Listing[TargetView])
@@ -166,5 +175,11 @@ def _reconciliation(result: Reconciliation) -> ReconciliationView:
         cleared=tuple(drift.id for drift in plan.cleared),
         missing=tuple(grant.id for grant in plan.missing),
         to_remove=tuple(drift.id for drift in result.to_remove),
-        removed=result.removed,
+        removed=tuple(_removal(outcome) for outcome in result.removed),
     )
+
+
+def _removal(outcome: Removed | Failed) -> RemovalView:
+    if isinstance(outcome, Failed):
+        return RemovalView(drift=outcome.grant_id, refused_at=None, error=outcome.error)
+    return RemovalView(drift=outcome.grant_id, refused_at=outcome.refused_at)

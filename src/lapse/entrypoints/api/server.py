@@ -1,0 +1,114 @@
+"""`lapse serve`: the API over HTTP and everything that runs beside it, in one process, until it is told to end.
+
+It holds the home folder's lock for as long as it lives, and says in `server.json` where it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from lapse.bootstrap.app import App, open_app
+from lapse.bootstrap.home import Home, Settings, parse_address, read_settings
+from lapse.bootstrap.logs import Logger, set_up_logs
+from lapse.bootstrap.running import running
+from lapse.domain.errors import Unavailable
+from lapse.entrypoints.api.app import create_api
+from lapse.storage.instance_lock import acquire
+
+SHUTDOWN_SECONDS = 20
+
+
+def serve(home: Home, listen: str | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        Refused: another server runs on this home folder.
+        Unavailable: the address is in use, or the store cannot be opened.
+    """
+    settings = read_settings(home)
+    log = set_up_logs(settings.log_level)
+    with acquire(home.lock_for(settings)):
+        address = parse_address(listen) if listen else settings.address
+        with _listening(*address) as listener, contextlib.suppress(KeyboardInterrupt), _loop() as runner:
+            runner.run(_serve(home, settings, listener, log))
+
+
+async def _serve(home: Home, settings: Settings, listener: socket.socket, log: Logger) -> None:
+    def on_trouble(subject: str, text: str) -> None:
+        log.warning("trouble", subject=subject, what=text)
+
+    def on_bug(instance: str, error: Exception) -> None:
+        log.error("bug", id=instance, exc_info=error)
+
+    async with open_app(home, on_trouble=on_trouble) as app:
+        server = uvicorn.Server(_configuration(app, on_bug))
+        url = _url(listener)
+        async with running(app, log):
+            with _announced(home, url):
+                log.info("serving", url=url, home=str(home.path), local_users=settings.local_users)
+                await server.serve(sockets=[listener])
+            log.info("ending")
+    log.info("ended")
+
+
+def _configuration(app: App, on_bug: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_api(app, on_bug=on_bug),  # type: ignore[arg-type]
+        loop="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        h11_max_incomplete_event_size=64 << 10,
+    )
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        listener = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
+        )
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {reason}", hint="set `listen` in lapse.toml, or use --listen"
+        ) from None
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _announced(home: Home, url: str) -> Iterator[None]:
+    """Tell commands on this machine where the server is; the file appears whole, and goes with the server."""
+    fresh = home.server_file.with_suffix(".new")
+    fresh.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n", encoding="utf-8")
+    fresh.replace(home.server_file)
+    try:
+        yield
+    finally:
+        home.server_file.unlink(missing_ok=True)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not bound
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
+
+
+def _loop() -> asyncio.Runner:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)

@@ -1,0 +1,139 @@
+"""How the command line prints: aligned tables, relative times, JSON, and colour only where a terminal shows it.
+
+Everything that came from outside is made printable first: a name must not move the cursor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lapse.domain.durations import human_duration, parse_duration
+from lapse.domain.errors import InvalidInput
+from lapse.domain.names import shown
+from lapse.domain.times import parse_time
+
+_PIPE_WIDTH = 400
+_DASH = "–"
+_STYLES = {
+    **dict.fromkeys(("active", "approved", "ok", "keep", "clear", "yes"), "green"),
+    **dict.fromkeys(
+        ("pending", "scheduled", "activating", "revoking", "shorten", "medium", "low", "unknown"), "yellow"
+    ),
+    **dict.fromkeys(("revoke_failed", "denied", "activation_failed", "critical", "high", "revoke", "no"), "red"),
+    **dict.fromkeys(("ended", "cancelled", "expired"), "dim"),
+}
+
+
+def say(text: str = "") -> None:
+    """One line for people, on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """One line beside the result, on standard error."""
+    sys.stderr.write(text + "\n")
+
+
+def print_json(data: Any) -> None:
+    """Data, and nothing else, on standard output."""
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def safe(value: Any, longest: int = 200) -> str:
+    """Any value as text that only shows what it is."""
+    if value is None or value == "":
+        return _DASH
+    return shown(str(value).replace("\n", " "), longest=longest)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, flexible: int | None = None) -> None:
+    """Aligned columns; `flexible` is the column that gives way when the terminal is narrow."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for number, heading in enumerate(headings):
+        gives_way = number == flexible
+        grid.add_column(heading, no_wrap=not gives_way, overflow="fold", ratio=1 if gives_way else None)
+    for row in rows:
+        cells = [safe(cell) for cell in row]
+        grid.add_row(*(Text(cell, style=_STYLES.get(cell.replace(" ", "_"), "")) for cell in cells))
+    _console().print(grid)
+
+
+def facts(pairs: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+    """Names and values in two columns; what is empty is left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
+        if value not in {None, "", ()}:
+            text = safe(value, longest=2_000)
+            grid.add_row(name, Text(text, style=_STYLES.get(text.replace(" ", "_"), "")))
+    _console().print(grid)
+
+
+def words(state: str) -> str:
+    """A state as people write it."""
+    return state.replace("_", " ")
+
+
+def when(text: str | None, *, now: datetime | None = None) -> str:
+    """An RFC 3339 time, seen from now: `in 1h59m`, `3m ago`."""
+    if not text:
+        return _DASH
+    try:
+        apart = parse_time(text) - (now or datetime.now(UTC))
+    except InvalidInput:
+        return safe(text)
+    rounded = _rounded(abs(apart))
+    if rounded < timedelta(seconds=1):
+        return "now"
+    return f"in {human_duration(rounded)}" if apart > timedelta(0) else f"{human_duration(rounded)} ago"
+
+
+def clock(text: str | None) -> str:
+    """An RFC 3339 time as local wall-clock time, with the date if it is another day."""
+    if not text:
+        return _DASH
+    local = parse_time(text).astimezone()
+    same_day = local.date() == datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S")
+
+
+def duration(text: str | None) -> str:
+    """An ISO 8601 duration for people."""
+    if not text:
+        return _DASH
+    try:
+        return human_duration(parse_duration(text))
+    except InvalidInput:
+        return safe(text)
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 grant`, `2 grants`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _rounded(apart: timedelta) -> timedelta:
+    """Two units are enough: nobody needs the seconds of a time that is hours away."""
+    seconds = int(apart.total_seconds())
+    unit = 1 if seconds < 600 else 60 if seconds < 86_400 else 3_600  # noqa: PLR2004  ten minutes, a day
+    return timedelta(seconds=seconds // unit * unit)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    width = None if terminal or os.environ.get("COLUMNS") else _PIPE_WIDTH
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)

@@ -1,0 +1,127 @@
+"""`lapse policy`: check files, explain an answer, put files in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lapse.domain.errors import InvalidInput
+from lapse.entrypoints.cli.commands import command, group
+from lapse.entrypoints.cli.output import facts, note, plural, print_json, safe, say, when
+from lapse.entrypoints.cli.requests import (
+    Because,
+    Beneficiary,
+    Duration,
+    EntitlementName,
+    StartsAt,
+    Ticket,
+    request_body,
+)
+from lapse.entrypoints.cli.session import Session
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML files, or folders of them.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    policy = group("policy", "Who may have what, on which terms.")
+    app.add_typer(policy, name="policy")
+    command(policy, "check")(check)
+    command(policy, "explain")(explain)
+    command(policy, "apply")(apply)
+    command(policy, "show")(show)
+
+
+def check(session: Session, files: Files) -> None:
+    """Read files as a policy, and print what is wrong with file, line and column.
+
+    Needs no home and no server.
+    """
+    from lapse.entrypoints.cli.files import read_files
+    from lapse.policy import parse
+
+    try:
+        policy = parse(read_files(files))
+    except InvalidInput as error:
+        problems = [str(problem) for problem in getattr(error, "problems", ())]
+        if not problems:
+            raise
+        _print_problems(session, problems)
+        raise typer.Exit(2) from None
+    if session.json:
+        print_json({"ok": True, "version": policy.version, "problems": []})
+        return
+    say(f"ok: {plural(len(policy.offers), 'offer')}, {plural(len(policy.limits), 'limit')}")
+    say("next: `lapse policy apply` with the same files puts it in force")
+
+
+def explain(
+    session: Session,
+    entitlement: EntitlementName,
+    how_long: Duration,
+    because: Because = "",
+    ticket: Ticket = "",
+    beneficiary: Beneficiary = "",
+    starts_at: StartsAt = "",
+) -> None:
+    """Say what the policy would answer, and how every rule came out. Nothing is recorded.
+
+    `--as NAME` asks in somebody else's place: as an auditor or administrator, or as a local user.
+    """
+    asker = session.options.acting
+    body = request_body(entitlement, how_long, because, ticket)
+    optional = {"beneficiary": beneficiary, "starts_at": starts_at, "requester": asker if session.token else ""}
+    with session.api(acting="" if session.token else asker) as api:
+        found = api.post("/requests/preview", body | {name: value for name, value in optional.items() if value})
+    if session.json:
+        print_json(found["evaluation"])
+        return
+    for line in found["lines"]:
+        say(safe(line, longest=500))
+
+
+def apply(session: Session, files: Files) -> None:
+    """Put files in force as the policy. The second time nothing changes."""
+    from lapse.entrypoints.cli.files import read_files
+
+    with session.api() as api:
+        found = api.put("/policy", {"files": read_files(files)})
+    if session.json:
+        print_json(found)
+        return
+    version = found["policy"]["version"]
+    if not found["changed"]:
+        say(f"policy {version[:12]} is in force already; nothing was changed")
+        return
+    say(f"policy {version[:12]} is in force")
+    say("next: `lapse policy explain --as NAME RESOURCE/ROLE --for 2h` shows what it answers")
+
+
+def show(
+    session: Session, text: Annotated[bool, typer.Option("--text", help="Print the files themselves.")] = False
+) -> None:
+    """Show the policy in force."""
+    with session.api() as api:
+        found = api.get("/policy")
+    if session.json:
+        print_json(found)
+        return
+    if text:
+        for name, content in found["files"].items():
+            say(f"# {name}\n{content}")
+        return
+    names = ", ".join(found["files"])
+    facts(
+        {"policy": found["version"], "files": names, "since": when(found["activated_at"]), "by": found["activated_by"]}
+    )
+
+
+def _print_problems(session: Session, problems: list[str]) -> None:
+    if session.json:
+        print_json({"ok": False, "problems": problems})
+        return
+    for problem in problems:
+        say(problem)
+    note(f"lapse: {plural(len(problems), 'problem')}")

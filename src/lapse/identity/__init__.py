@@ -1,0 +1,1 @@
+"""Who people are: the catalog's files now; OIDC, SCIM and passkeys later."""
