@@ -107,13 +107,24 @@ class TargetDatabase:
 
 @contextmanager
 def protected_target(server: PrivatePostgres) -> Iterator[TargetDatabase]:
-    with fresh_database(server) as dbname:
-        target = TargetDatabase(server, dbname, unique_name("t"))
-        try:
-            _prepare(target)
-            yield target
-        finally:
-            _drop_roles(target)
+    """Databases are cleared and used again, which is several times quicker than making new ones."""
+    free = _free_databases.setdefault(str(server.folder), [])
+    target = TargetDatabase(server, free.pop() if free else _new_database(server), unique_name("t"))
+    try:
+        _prepare(target)
+        yield target
+    finally:
+        _clear(target)
+        free.append(target.dbname)
+
+
+_free_databases: dict[str, list[str]] = {}
+
+
+def _new_database(server: PrivatePostgres) -> str:
+    dbname = unique_name("db")
+    run(server.dsn(), f"CREATE DATABASE {name(dbname)} TEMPLATE template0")
+    return dbname
 
 
 def _prepare(target: TargetDatabase) -> None:
@@ -136,14 +147,24 @@ def _prepare(target: TargetDatabase) -> None:
     )
 
 
-def _drop_roles(target: TargetDatabase) -> None:
-    """Drop every role of the target; the database may still be there and hold what they own."""
-    admin = target.server.dsn()
-    run(admin, f"DROP DATABASE IF EXISTS {name(target.dbname)} WITH (FORCE)")
+def _clear(target: TargetDatabase) -> None:
+    """Leave the database as a new one is, and no role of the target."""
     prefixes = [target.prefix + "_", f"lapse_{target.prefix}_"]
-    rows = run(admin, "SELECT rolname FROM pg_roles WHERE rolname ^@ ANY (%s)", prefixes)
-    roles = [row[0] for row in rows]
-    if roles:
-        run(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%s)", roles)
-        run(admin, "DROP OWNED BY " + ", ".join(map(name, roles)))
-        run(admin, "DROP ROLE " + ", ".join(map(name, roles)))
+    with psycopg.connect(target.admin_dsn, autocommit=True) as admin:
+        rows = admin.execute("SELECT rolname FROM pg_roles WHERE rolname ^@ ANY (%s)", [prefixes]).fetchall()
+        roles = [row[0] for row in rows]
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND (usename = ANY (%s) OR datname = %s)",
+            [roles, target.dbname],
+        )
+        schemas = admin.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$'")
+        drops = "".join(f"DROP SCHEMA {name(schema)} CASCADE;" for (schema,) in schemas.fetchall())
+        admin.execute(f"{drops} {_PUBLIC_SCHEMA}")
+        if roles:
+            listed = ", ".join(map(name, roles))
+            admin.execute(f"DROP OWNED BY {listed}; DROP ROLE {listed}")
+
+
+# As initdb of version 15 and newer makes it.
+_PUBLIC_SCHEMA = "CREATE SCHEMA public AUTHORIZATION pg_database_owner; GRANT USAGE ON SCHEMA public TO PUBLIC"

@@ -74,7 +74,8 @@ OBJECT_PRIVILEGES = (
     _privileges(f"""
     SELECT n.oid, 'pg_namespace'::regclass AS class, 0 AS sub, 'schema' AS kind, n.nspname::text AS name,
            n.nspowner AS owner, n.nspacl AS acl,
-           CASE WHEN n.nspname = 'public' THEN ARRAY['USAGE'] ELSE '{{}}' END AS usual, {_SYSTEM} AS system
+           CASE WHEN n.nspname IN ('public', 'information_schema') THEN ARRAY['USAGE'] ELSE '{{}}' END AS usual,
+           {_SYSTEM} AS system
     FROM pg_namespace n
     """),
     _privileges(f"""
@@ -82,7 +83,8 @@ OBJECT_PRIVILEGES = (
            CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
                 WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind,
            n.nspname || '.' || c.relname AS name, c.relowner AS owner, c.relacl AS acl,
-           '{{}}'::text[] AS usual, {_SYSTEM} AS system
+           CASE WHEN n.nspname = 'information_schema' AND c.oid < 16384 THEN ARRAY['SELECT']
+                ELSE '{{}}' END AS usual, {_SYSTEM} AS system
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
     UNION ALL
     SELECT c.oid, 'pg_class'::regclass, t.attnum, 'column', n.nspname || '.' || c.relname || '.' || t.attname,
