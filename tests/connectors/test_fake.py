@@ -6,8 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from fakes.connector import FakeConnector, Fault
 
+from fakes.connector import FakeConnector, Fault
 from lapse.domain.access import Applied, Assignment, Failed, Removed
 from lapse.domain.errors import Unavailable
 
