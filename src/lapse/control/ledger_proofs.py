@@ -17,7 +17,8 @@ from lapse.ledger.tiles import TileId
 from lapse.ledger.verify import LedgerVerifier, Verdict
 from lapse.ports import LedgerStore
 
-ROWS = 16_384
+ROWS = 4096
+"""How many entries are read and checked at a time: few enough that whatever else this process does is not held up."""
 
 
 async def verify_stored_ledger(ledger: LedgerStore, keys: Sequence[Key], earlier: Sequence[bytes] = ()) -> Verdict:
