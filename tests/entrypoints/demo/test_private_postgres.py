@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import psycopg
 import pytest
 
 from lapse.domain.errors import Unavailable
-from lapse.entrypoints.demo.private_postgres import PrivatePostgres, installation, installations
+from lapse.entrypoints.demo.private_postgres import Installation, PrivatePostgres, installation, installations
 from support.postgres import run
 
 
@@ -68,3 +69,16 @@ def test_a_version_that_is_not_there_is_said_with_what_to_install():
 def test_a_setting_that_the_server_refuses_is_shown_in_its_own_words():
     with pytest.raises(Unavailable, match="max_connections"), PrivatePostgres(settings={"max_connections": "x"}):
         pass
+
+
+def test_programs_in_a_folder_that_only_root_may_enter_are_copied(tmp_path):
+    wheel = next((one for one in installations() if "pginstall" in str(one.bin_dir)), None)
+    if wheel is None:
+        pytest.skip("the wheel with server programs is not installed")
+    package = wheel.bin_dir.parents[1]
+    shutil.copytree(wheel.bin_dir.parent, tmp_path / package.name / wheel.bin_dir.parent.name, symlinks=True)
+    shutil.copytree(f"{package}.libs", tmp_path / f"{package.name}.libs")
+    tmp_path.chmod(0o700)
+    hidden = Installation(wheel.version, tmp_path / package.name / wheel.bin_dir.parent.name / "bin")
+    with PrivatePostgres(hidden) as server:
+        assert run(server.dsn(), "SELECT 1") == [(1,)]

@@ -233,9 +233,7 @@ class PrivatePostgres:
         try:
             self._run("postgres", "--version")
         except (PermissionError, Unavailable):
-            copy = self.folder / "programs"
-            shutil.copytree(self._server.bin_dir.parent, copy, symlinks=True)
-            self._server = Installation(self._server.version, copy / "bin")
+            self._server = _copied(self._server, self.folder / "programs")
 
     def _launch_on_a_free_port(self) -> None:
         for attempt in range(PORT_ATTEMPTS):
@@ -298,6 +296,17 @@ class PrivatePostgres:
             "start_new_session": True,
             **identity,
         }
+
+
+def _copied(server: Installation, to: Path) -> Installation:
+    """A copy of the programs, with the libraries that the wheel keeps beside its package."""
+    root = server.bin_dir.parent
+    package = to / root.parent.name
+    shutil.copytree(root, package / root.name, symlinks=True)
+    libraries = root.parent.with_name(root.parent.name + ".libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, to / libraries.name, symlinks=True)
+    return Installation(server.version, package / root.name / "bin")
 
 
 def _unprivileged_account() -> pwd.struct_passwd | None:
