@@ -14,6 +14,8 @@ from lapse.domain.requests import Ticket
 from lapse.policy.values import Ask, EntitlementFacts, PrincipalFacts, ResourceFacts
 
 _SECOND = timedelta(seconds=1)
+_LARGEST = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exactly (RFC 8785, 3.2.2.3)."""
 
 
 def ask_for(  # noqa: PLR0913  one argument a fact of the request; all but three have a default
@@ -120,7 +122,7 @@ def _context_data(context: Mapping[str, object]) -> Mapping[str, Json]:
     if not isinstance(data, dict):  # pragma: no cover  a mapping always becomes an object
         raise TypeError("a context is a mapping")
     for path, value in _walk("", data):
-        if isinstance(value, float) or not path.isascii():
+        if isinstance(value, float) or not path.isascii() or (isinstance(value, int) and abs(value) > _LARGEST):
             raise InvalidInput(
                 f"the context has a value the ledger cannot hold at `{shown(path)}`",
                 hint="use whole numbers, text, lists and objects with plain ASCII keys",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,25 +47,30 @@ def basic_checks(ask: Ask) -> Iterator[Check]:
     yield _check("time", sane, "the times are usable" if sane else "a time has no offset or is out of range")
 
 
+@lru_cache(maxsize=1024)
+def _name(text: str) -> str:
+    return shown(text)
+
+
 def _active(role: str, facts: PrincipalFacts) -> Check:
     state = "is active" if facts.active else "is not active (or who stands behind it is not)"
-    return _check(role, facts.active, f"the {role} `{shown(facts.name)}` {state}")
+    return _check(role, facts.active, f"the {role} `{_name(facts.name)}` {state}")
 
 
 def entitlement_check(selector: Selector, ask: Ask) -> Check:
     """Whether the rule is about this entitlement."""
-    name = shown(ask.entitlement.name)
+    name = _name(ask.entitlement.name)
     if not selector.entitlements:
         return _met("entitlements", "is about every entitlement")
     for pattern in selector.entitlements:
         if pattern.matches(ask):
-            return _met("entitlements", f"is about `{name}` (`{shown(pattern.text)}`)")
+            return _met("entitlements", f"is about `{name}` (`{pattern.text}`)")
     return _about_others("entitlements", f"is not about `{name}`")
 
 
 def offered_to(selector: Selector, ask: Ask) -> Iterator[Check]:
     """Whether an offer is made to the beneficiary, and the requester may take it up."""
-    name = shown(ask.beneficiary.name)
+    name = _name(ask.beneficiary.name)
     if not may_be(ask.beneficiary, selector.to):
         yield _about_others("to", f"is not made to `{name}` (to {_parties(selector.to)})")
         return
@@ -74,7 +79,7 @@ def offered_to(selector: Selector, ask: Ask) -> Iterator[Check]:
         return
     answers = bool(ask.requester.person) and ask.requester.person in ask.beneficiary.humans
     allowed = answers or may_be(ask.requester, selector.asked_by)
-    asker = shown(ask.requester.name)
+    asker = _name(ask.requester.name)
     yield _check("asked_by", allowed, f"{'lets' if allowed else 'does not let'} `{asker}` ask for `{name}`")
 
 
@@ -84,18 +89,20 @@ def binds(selector: Selector, ask: Ask) -> Check:
         return _met("to", "binds everybody")
     for facts in (ask.beneficiary, ask.requester):
         if touches(facts, selector.to):
-            return _met("to", f"binds `{shown(facts.name)}`")
+            return _met("to", f"binds `{_name(facts.name)}`")
     return _about_others("to", f"binds only {_parties(selector.to)}")
 
 
-def condition_check(condition: Condition, question: Question) -> Check:
-    """Whether the condition is true."""
-    text = shown(" ".join(condition.text.split()), longest=120)
+def condition_check(condition: Condition, question: Question, otherwise: Status = Status.UNSATISFIED) -> Check:
+    """Whether the condition is true; `otherwise` is what it means for the rule if it is not."""
+    text = condition.label
     try:
         holds = condition.holds(question.view)
     except ConditionError as error:
         return Check(name="when", status=Status.FAILED, detail=f"could not evaluate its condition `{text}`: {error}")
-    return _check("when", holds, f"has the condition `{text}`, which is {'true' if holds else 'not true'}")
+    if holds:
+        return _met("when", f"has the condition `{text}`, which is true")
+    return Check(name="when", status=otherwise, detail=f"has the condition `{text}`, which is not true")
 
 
 def need_checks(needs: Needs, ask: Ask) -> Iterator[Check]:
@@ -115,11 +122,14 @@ def need_checks(needs: Needs, ask: Ask) -> Iterator[Check]:
 
 def _at_most(name: str, words: str, asked: timedelta, most: timedelta, duration: timedelta) -> Check:
     detail = f"{words} {human_duration(most)} (asked {human_duration(asked)})"
-    return _check(name, asked <= most, detail, _less(duration - (asked - most)))
+    return _met(name, detail) if asked <= most else _too_long(name, detail, duration - (asked - most))
 
 
-def _less(most: timedelta) -> str:
-    return f"ask for {human_duration(most)} or less" if most >= _SECOND else ""
+def _too_long(name: str, detail: str, most: timedelta) -> Check:
+    if most < _SECOND:
+        return _unmet(name, detail)
+    remedy = f"ask for {human_duration(most)} or less"
+    return Check(name=name, status=Status.UNSATISFIED, detail=detail, remedy=remedy, at_most=most)
 
 
 def _justification(least: int, ask: Ask) -> Check:
@@ -154,7 +164,7 @@ def _windows(windows: tuple[Window, ...], ask: Ask) -> Check:
         return _met("windows", f"is open {listed} (asked from {_local(begin, windows)})")
     until = _local(begin + ask.duration, windows)
     detail = f"is open {listed} and closes {_local(closing, windows)} (asked until {until})"
-    return _unmet("windows", detail, _less((closing - begin) // _SECOND * _SECOND))
+    return _too_long("windows", detail, (closing - begin) // _SECOND * _SECOND)
 
 
 def latest_begin(needs: Needs, ask: Ask, wait: timedelta) -> datetime | None:

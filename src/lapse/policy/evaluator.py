@@ -38,14 +38,9 @@ def evaluate(policy: Policy, ask: Ask) -> Evaluation:
         return _refused(policy, basics)
     question = Question(ask)
     limits = tuple(_limit_result(limit, question) for limit in policy.limits)
-    binding = [
-        limit.needs
-        for limit, result in zip(policy.limits, limits, strict=True)
-        if result.status is not Status.NOT_APPLICABLE
-    ]
-    stopped = any(result.status in {Status.UNSATISFIED, Status.FAILED} for result in limits)
-    offers = tuple(_with_terms(offer, question, () if stopped else binding, stopped) for offer in policy.offers)
-    chosen = None if stopped else _choose(offers)
+    binding = _binding(policy, limits)
+    offers = tuple(_offer_result(offer, question, binding) for offer in policy.offers)
+    chosen = _choose(offers)
     terms = chosen.terms if chosen else None
     return Evaluation(
         policy_version=policy.version,
@@ -60,6 +55,17 @@ def evaluate(policy: Policy, ask: Ask) -> Evaluation:
     )
 
 
+def _binding(policy: Policy, limits: Iterable[RuleResult]) -> list[Needs] | None:
+    """What the limits that bind here ask for; None if one of them denies."""
+    binding = []
+    for limit, result in zip(policy.limits, limits, strict=True):
+        if result.status in {Status.UNSATISFIED, Status.FAILED}:
+            return None
+        if result.status is Status.SATISFIED:
+            binding.append(limit.needs)
+    return binding
+
+
 def _refused(policy: Policy, basics: tuple[Check, ...]) -> Evaluation:
     reason = next(check.detail for check in basics if check.status is not Status.SATISFIED)
     return Evaluation(policy_version=policy.version, allowed=False, reason=reason, basics=basics)
@@ -70,9 +76,7 @@ def _limit_result(limit: Limit, question: Question) -> RuleResult:
     if _all_satisfied(checks):
         checks.append(binds(limit.selector, question.ask))
     if _all_satisfied(checks) and limit.selector.when is not None:
-        condition = condition_check(limit.selector.when, question)
-        elsewhere = condition.status is Status.UNSATISFIED
-        checks.append(replace(condition, status=Status.NOT_APPLICABLE) if elsewhere else condition)
+        checks.append(condition_check(limit.selector.when, question, otherwise=Status.NOT_APPLICABLE))
     if not _all_satisfied(checks):
         return _result(limit, checks)
     if limit.forbid:
@@ -80,18 +84,26 @@ def _limit_result(limit: Limit, question: Question) -> RuleResult:
     return _result(limit, [*checks, *need_checks(limit.needs, question.ask)])
 
 
-def _offer_result(offer: Offer, question: Question) -> RuleResult:
+def _offer_result(offer: Offer, question: Question, binding: Sequence[Needs] | None) -> RuleResult:
+    """The offer's outcome; with its terms if it is satisfied and no limit denies (`binding` is None if one does)."""
+    checks = _offer_checks(offer, question)
+    if binding is None or not _all_satisfied(checks):
+        return _result(offer, checks)
+    return _result(offer, checks, _terms(offer, binding, question.ask))
+
+
+def _offer_checks(offer: Offer, question: Question) -> list[Check]:
     checks = [entitlement_check(offer.selector, question.ask)]
     if _all_satisfied(checks):
         checks += offered_to(offer.selector, question.ask)
     if any(check.status is Status.NOT_APPLICABLE for check in checks):
-        return _result(offer, checks)
+        return checks
     if offer.selector.when is not None:
         checks.append(condition_check(offer.selector.when, question))
-    return _result(offer, [*checks, *need_checks(offer.needs, question.ask)])
+    return [*checks, *need_checks(offer.needs, question.ask)]
 
 
-def _result(rule: Offer | Limit, checks: Sequence[Check]) -> RuleResult:
+def _result(rule: Offer | Limit, checks: Sequence[Check], terms: Terms | None = None) -> RuleResult:
     return RuleResult(
         name=rule.name,
         description=rule.description,
@@ -99,6 +111,7 @@ def _result(rule: Offer | Limit, checks: Sequence[Check]) -> RuleResult:
         line=rule.line,
         status=_worst(checks),
         checks=tuple(checks),
+        terms=terms,
     )
 
 
@@ -110,13 +123,6 @@ def _worst(checks: Iterable[Check]) -> Status:
 
 def _all_satisfied(checks: Iterable[Check]) -> bool:
     return all(check.status is Status.SATISFIED for check in checks)
-
-
-def _with_terms(offer: Offer, question: Question, binding: Sequence[Needs], stopped: bool) -> RuleResult:
-    result = _offer_result(offer, question)
-    if stopped or result.status is not Status.SATISFIED:
-        return result
-    return replace(result, terms=_terms(offer, binding, question.ask))
 
 
 def _terms(offer: Offer, binding: Sequence[Needs], ask: Ask) -> Terms:
@@ -139,7 +145,8 @@ def _stages(everything: Iterable[Needs]) -> tuple[Stage, ...]:
         for stage in needs.stages:
             who = frozenset(stage.approvers)
             earlier = merged.setdefault(who, stage)
-            merged[who] = replace(earlier, quorum=max(earlier.quorum, stage.quorum))
+            if stage.quorum > earlier.quorum:
+                merged[who] = replace(earlier, quorum=stage.quorum)
     return name_stages(merged.values())
 
 
@@ -197,5 +204,8 @@ def _hint(offers: Iterable[RuleResult], limits: Iterable[RuleResult]) -> str:
     curable = [checks for checks in lacking if all(check.remedy for check in checks)]
     if not curable or not all(check.remedy for check in stopping):
         return ""
-    wanted = dict.fromkeys(check.remedy for check in [*stopping, *min(curable, key=len)])
-    return " and ".join(wanted)
+    to_cure = [*stopping, *min(curable, key=len)]
+    shortest = min((check.at_most for check in to_cure if check.at_most is not None), default=None)
+    return " and ".join(
+        dict.fromkeys(check.remedy for check in to_cure if check.at_most == shortest or not check.at_most)
+    )

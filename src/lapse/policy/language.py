@@ -165,6 +165,12 @@ def _check_forbid(found: Found, sink: Sink) -> None:
         sink.report(found.place_of("reason"), "`reason` is for limits with `forbid: true`", "use `description`")
 
 
+def _build_file(found: Found, sink: Sink) -> PolicyFile:
+    if not found.get("offers") and not found.get("limits"):
+        raise sink.report(found.place, "the file has no rules", "add `offers` or `limits`")
+    return PolicyFile(found.get("offers", ()), found.get("limits", ()))
+
+
 OFFER = Record(
     "an offer",
     (
@@ -212,6 +218,6 @@ POLICY_FILE = Record(
         Key("offers", Many(OFFER, MOST_RULES), "What people may have. Nothing is allowed unless an offer allows it."),
         Key("limits", Many(LIMIT, MOST_RULES), "What binds whatever the offer."),
     ),
-    lambda found, _: PolicyFile(found.get("offers", ()), found.get("limits", ())),
+    _build_file,
     {"anyOf": [{"required": ["offers"]}, {"required": ["limits"]}]},
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import check_name, is_printable, shown
@@ -111,6 +112,7 @@ def _is(party: str, names: tuple[str, ...], groups: tuple[str, ...]) -> bool:
     return group in groups if colon and kind == "group" else party in names
 
 
+@lru_cache(maxsize=4096)
 def wildcard_match(pattern: str, text: str) -> bool:
     """Whether `text` is of the form `pattern`; goes back to the last `*` only, so it cannot explode."""
     if "*" not in pattern and "?" not in pattern:

@@ -7,6 +7,7 @@ The same value feeds `explain`, the API's preview, the denial text and the revie
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from lapse.domain.requests import Terms
@@ -25,13 +26,14 @@ class Status(StrEnum):
 class Check:
     """One thing a rule looked at. `detail` continues a sentence that begins with the rule's name.
 
-    `remedy` is what the asker could do to satisfy it; empty if nothing.
+    `remedy` is what the asker could do to satisfy it; empty if nothing. `at_most` is the longest time that would.
     """
 
     name: str
     status: Status
     detail: str
     remedy: str = ""
+    at_most: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from lapse.domain.names import shown
@@ -178,6 +178,8 @@ class _Builder:
 
     def _value(self, parent: Map, key: Scalar, node: Tree) -> None:
         parent.pending = None
+        if isinstance(node, Scalar) and not node.source:
+            node = replace(node, place=key.place)
         first = parent.entries.setdefault(key.text, (key, node))[0]
         if first is not key:
             message = f"the key `{shown(key.text)}` is here twice"

@@ -43,7 +43,6 @@ _ORDERED = _NUMBERS | {"string", "timestamp", "duration"}
 _SUMS: Mapping[tuple[str, str, str], str] = {
     ("+", "string", "string"): "string",
     ("+", "timestamp", "duration"): "timestamp",
-    ("+", "duration", "timestamp"): "timestamp",
     ("+", "duration", "duration"): "duration",
     ("-", "timestamp", "timestamp"): "duration",
     ("-", "timestamp", "duration"): "timestamp",

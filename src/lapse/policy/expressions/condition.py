@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lapse.domain.names import shown
 from lapse.policy.expressions.checker import Fault, check
 from lapse.policy.expressions.reader import LONGEST, ReadError, read
 from lapse.policy.expressions.syntax import Literal, Node, calls
 from lapse.policy.values import Ask, PrincipalFacts
 
 _ENGINE_ERROR = re.compile(r"ERROR: <input>:(\d{1,9}):(\d{1,9}): ([^\n]*)")
+_UNKNOWN = re.compile(r"Undefined variable or function: '(\w+)'")
 _FIRST_CONTROL = 0x20
+_LONGEST_LABEL = 120
 
 
 class ConditionError(Exception):
@@ -34,9 +37,10 @@ class ConditionFaults(Exception):  # noqa: N818  it carries the faults, it is no
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A checked CEL expression. Equal when the text is."""
+    """A checked CEL expression; `label` is its text on one line, short and safe to show. Equal when the text is."""
 
     text: str
+    label: str = field(repr=False, compare=False)
     _program: Any = field(repr=False, compare=False)
 
     def holds(self, view: Any) -> bool:
@@ -68,7 +72,7 @@ def compile_condition(text: str) -> Condition:
         faults = (Fault(at=0, message="the condition is nested too deeply"),)
     if faults:
         raise ConditionFaults(faults)
-    return Condition(text, program)
+    return Condition(text, shown(" ".join(text.split()), longest=_LONGEST_LABEL), program)
 
 
 def view_of(ask: Ask) -> Any:
@@ -209,4 +213,9 @@ def _guarded(work: Any, argument: Mapping[str, object] | str) -> Any:
 
 def _first_sentence(error: BaseException) -> str:
     text = str(error)
-    return text if text.startswith("Failed to parse") else text.partition(". ")[0][:200] or type(error).__name__
+    if text.startswith("Failed to parse"):
+        return text
+    unknown = _UNKNOWN.match(text)
+    if unknown:  # names were checked before, so it is the method of another type
+        return f"`{unknown[1]}` does not work on what it was given"
+    return shown(text.partition(". ")[0], longest=200) or type(error).__name__
