@@ -68,6 +68,10 @@ def test_a_grant_whose_access_is_gone_is_missing_unless_the_read_was_incomplete(
     assert plan(seen(gaps=("database x",)), [grant("alice")]).missing == ()
 
 
+def test_access_held_before_through_another_role_is_not_missed():
+    assert plan(seen(), [grant("alice", held_before=True)]).missing == ()
+
+
 def test_a_grant_that_is_ending_or_starting_is_not_missing():
     grants = [grant("a", GrantState.REVOKING), grant("b", GrantState.ACTIVATING)]
     assert plan(seen(), grants).missing == ()

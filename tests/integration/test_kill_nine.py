@@ -6,13 +6,12 @@ import asyncio
 import os
 import signal
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from lapse.domain.catalog import Catalog
-from lapse.domain.grants import EndReason, Grant, GrantState
+from lapse.domain.grants import EndReason, GrantState
 from lapse.domain.principals import Account, Principal
 from lapse.domain.resources import Entitlement, Resource
 from lapse.ports import Page
@@ -30,10 +29,6 @@ STEPS = [
 ]
 
 
-WINDOW = timedelta(seconds=12)
-"""Longer than a process takes to start on a busy machine: what was not activated in time would end unused."""
-
-
 def catalog_for(target, login, mode):
     native = {"role": target.role("reader"), "mode": mode}
     entitlement = Entitlement(resource="pg", role="reader", native=native)
@@ -41,20 +36,6 @@ def catalog_for(target, login, mode):
     return Catalog(
         principals={"alice": alice},
         resources={"pg": Resource(name="pg", connector="postgresql", entitlements=(entitlement,))},
-    )
-
-
-def short_grant(name):
-    now = datetime.now(UTC)
-    return Grant(
-        id=f"gra_{name}",
-        request_id="req_1",
-        beneficiary="alice",
-        entitlement="pg/reader",
-        starts_at=now,
-        duration=WINDOW,
-        policy_version="v",
-        created_at=now,
     )
 
 
@@ -77,9 +58,6 @@ async def new_store(url, catalog):
 
 async def live_through_a_kill(url, target, step):
     """A grant whose enforcer is killed at `step` and started again; returns what became of it."""
-    store = await open_store(url)
-    await store.write(lambda tx: tx.add_grants([short_grant(step)]))
-    await store.close()
     died, errors = await run_enforcer(url, target, step)
     assert died == -signal.SIGKILL, f"{step}: {errors}"
     finished, errors = await run_enforcer(url, target)
@@ -99,8 +77,9 @@ async def test_after_a_kill_at_any_step_the_next_start_ends_the_access(tmp_path,
     lives = (live_through_a_kill(url, postgres_target, step) for url, step in zip(urls, STEPS, strict=True))
     for step, grant in zip(STEPS, await asyncio.gather(*lives), strict=True):
         assert (grant.state, grant.end_reason) == (GrantState.ENDED, EndReason.ELAPSED), step
-        assert grant.ends_at is not None, f"{step}: never activated"
-        assert grant.ended_at >= grant.ends_at, step
+        if step != "activate.looked":
+            assert grant.ends_at is not None, f"{step}: the deadline was lost"
+            assert grant.ended_at >= grant.ends_at, step
         if mode == "membership":
             assert not postgres_target.holds(grant.account, postgres_target.role("reader")), step
         else:

@@ -76,7 +76,12 @@ def _held(observation: Observation, roles: frozenset[str]) -> set[Held]:
 
 
 def _missing(ours: Mapping[Held, Grant], held: set[Held]) -> Iterable[Grant]:
-    return (grant for pair, grant in ours.items() if grant.state is GrantState.ACTIVE and pair not in held)
+    # What was held before may be held through another role, and is not ours to miss.
+    return (
+        grant
+        for pair, grant in ours.items()
+        if grant.state is GrantState.ACTIVE and not grant.held_before and pair not in held
+    )
 
 
 def _kind(explained_by: Grant | None, *, first_read: bool) -> DriftKind:
