@@ -535,7 +535,7 @@ def renamed(value, text: str):
     if isinstance(value, tuple):
         return tuple(renamed(part, text) for part in value)
     if isinstance(value, dict):
-        return {key + text: renamed(part, text) for key, part in value.items()}
+        return {renamed(key, text): renamed(part, text) for key, part in value.items()}
     if isinstance(value, list):
         return [renamed(part, text) for part in value]
     if is_dataclass(value) and not isinstance(value, type):

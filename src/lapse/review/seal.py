@@ -147,6 +147,8 @@ def _write_evidence(folder: PackFolder, contents: PackContents, signer: Signer) 
 
 def _copy_table(folder: PackFolder, table: TableManifest, snapshot: Path) -> None:
     """Copy a table and compare the copy with what was collected."""
+    if not SAFE_PATH.fullmatch(table.table) or "/" in table.table:
+        raise _changed(table, "its name is not one of an evidence table")
     source = snapshot / table.file
     if source.is_symlink() or not source.resolve().is_relative_to(snapshot.resolve()):
         raise _changed(table, "its file is not in the snapshot's folder")

@@ -227,7 +227,9 @@ class FolderPack:
         self.names = check_names(self._walk(path, ""), self.label)
 
     def _walk(self, path: str, prefix: str) -> Iterator[str]:
-        for entry in os.scandir(path):
+        with os.scandir(path) as found:
+            entries = list(found)
+        for entry in entries:
             name = prefix + entry.name
             if entry.is_symlink():
                 raise PackDefect(printable(name), "is a symbolic link; refused")

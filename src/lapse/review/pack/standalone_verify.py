@@ -35,7 +35,8 @@ KEY_FILE = "keys/signer.vkey"
 CHECKPOINT = "ledger/checkpoint"
 PROOFS = "ledger/proofs.json"
 LARGEST_PROOFS = 1 << 30
-VERIFIED, NOT_VERIFIED, MISUSED = 0, 1, 2
+MOST_SHOWN = 50
+VERIFIED, NOT_VERIFIED = 0, 1
 
 
 class Problem(NamedTuple):
@@ -231,7 +232,9 @@ def printable_sentence(text: str) -> str:
 def report_lines(outcome: Verification) -> list[str]:
     """The outcome for a person, a line each; the last line is the verdict."""
     lines = [f"  {label:<10} {text}" for label, text in _facts(outcome)]
-    lines.extend(f"  PROBLEM    {item.file}: {item.problem}" for item in outcome.problems)
+    lines.extend(f"  PROBLEM    {item.file}: {item.problem}" for item in outcome.problems[:MOST_SHOWN])
+    if len(outcome.problems) > MOST_SHOWN:
+        lines.append(f"  PROBLEM    and {len(outcome.problems) - MOST_SHOWN:,} more")
     if outcome.ok:
         return [*lines, "VERIFIED   " + outcome.pack]
     files = sorted({item.file for item in outcome.problems})
