@@ -12,7 +12,6 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -22,14 +21,13 @@ from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 from lapse.domain.reviews import Confidence, Finding, Severity
 from lapse.ports import Engine
-from lapse.review.columns import Kind
 from lapse.review.evidence import TABLES
 from lapse.review.model import Coverage, DetectorRun, RunStatus, Snapshot, SnapshotManifest
+from lapse.review.sql import times, with_absent
 
 _FRONT = re.compile(r"/\*\n(.*?)\n\*/\n", re.DOTALL)
 _MOST_EVIDENCE = 20
 _COLUMNS = ("subject", "principal", "resource", "summary", "severity")
-_SQL_TYPES = {Kind.TEXT: "VARCHAR", Kind.INT: "BIGINT", Kind.BOOL: "BOOLEAN", Kind.TIME: "TIMESTAMPTZ"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +127,7 @@ def run_detector(
     if missing:
         names = ", ".join(f"`{table}`" for table in missing)
         return (), replace(run, missing=missing, reason=f"there is no evidence in {names}")
-    rows = engine.query(_with_absent(detector, manifest), _times(manifest) | parameters)
+    rows = engine.query(with_absent(detector.sql, detector.optional, manifest), {**times(manifest), **parameters})
     findings = _findings(detector, manifest, rows)
     partial = _partial(detector.needs, manifest)
     if partial and not findings:
@@ -185,30 +183,6 @@ def _parameters(detector: Detector, manifest: SnapshotManifest) -> dict[str, Jso
             )
         values[name] = value
     return values
-
-
-def _times(manifest: SnapshotManifest) -> dict[str, Any]:
-    period: Mapping[str, datetime] = {
-        "period_start": manifest.scope.period.start,
-        "period_end": manifest.scope.period.end,
-        "as_of": manifest.collected_at,
-    }
-    return dict(period)
-
-
-def _with_absent(detector: Detector, manifest: SnapshotManifest) -> str:
-    """The SQL, with each optional table that is absent in front as an empty one."""
-    absent = [name for name in detector.optional if name not in manifest.present]
-    if not absent:
-        return detector.sql
-    heads = ",\n".join(f"{name} AS ({_empty(name)})" for name in absent)
-    sql = detector.sql.lstrip()
-    return f"WITH {heads},\n{sql[5:]}" if sql[:5].upper() == "WITH " else f"WITH {heads}\n{sql}"
-
-
-def _empty(name: str) -> str:
-    columns = ", ".join(f"CAST(NULL AS {_SQL_TYPES[c.kind]}) AS {c.name}" for c in TABLES[name].columns)
-    return f"SELECT {columns} WHERE FALSE"
 
 
 def _findings(detector: Detector, manifest: SnapshotManifest, rows: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:

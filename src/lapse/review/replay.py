@@ -1,0 +1,212 @@
+"""Re-derives past decisions from the ledger alone: policy, question, people and votes as they were recorded. Pure.
+
+Entries are fed in order. The catalog is rebuilt from its own entries, so that who could vote does not rest on
+what was said at the vote. What the record does not suffice for is `not derivable`, never `same`.
+Called by `workflows`, and by whoever wants to check a pack again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from lapse.domain.approval import eligible_persons, interested_persons, tally
+from lapse.domain.catalog import Catalog
+from lapse.domain.data import Json, from_data
+from lapse.domain.errors import LapseError
+from lapse.domain.principals import Group, Principal
+from lapse.domain.requests import Decision, Request, Terms
+from lapse.domain.resources import Resource
+from lapse.ledger.entry import Entry
+from lapse.policy import Ask, Policy, evaluate, parse, version_of
+from lapse.review.model import Rederivation
+
+SAME, DIFFERENT, NOT_DERIVABLE = "same", "different", "not derivable"
+_KINDS = ("principal", "group", "resource")
+T = TypeVar("T")
+
+
+@dataclass
+class _Case:
+    """One request while its entries are read."""
+
+    request: Request
+    allowed: bool
+    decisions: list[Decision] = field(default_factory=list)
+    approvers: dict[str, set[str]] = field(default_factory=dict)
+    recorded: str = "pending"
+    derived: str = "pending"
+    differences: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+class Replay:
+    """Feed every entry, then read `results` and `approver_sets`. `policies` are files by version."""
+
+    def __init__(self, policies: Mapping[str, Mapping[str, str]]) -> None:
+        self._files = policies
+        self._parsed: dict[str, Policy | str] = {}
+        self._catalog = _Recorded()
+        self._cases: dict[str, _Case] = {}
+        self._broken: dict[str, str] = {}
+
+    def feed(self, entry: Entry) -> None:
+        """Take in the next entry of the ledger."""
+        try:
+            self._take(entry)
+        except (LapseError, KeyError, TypeError, ValueError) as error:
+            self._broken[entry.subject] = f"entry {entry.type} cannot be read: {error}"
+
+    def results(self, requests: Iterable[tuple[str, str]]) -> Iterator[Rederivation]:
+        """The outcome for each (id, recorded state) of `requests`."""
+        for request_id, state in requests:
+            case = self._cases.get(request_id)
+            why = self._broken.get(request_id, "" if case else "the ledger has no entry of its creation")
+            if case is None or why:
+                yield _not_derivable(request_id, state, why)
+            else:
+                yield _outcome(case, state)
+
+    def approver_sets(self, request_id: str) -> Mapping[str, frozenset[str]]:
+        """By stage, who could decide on a request when its votes were cast; empty if that is not known.
+
+        Who asked or benefits is included: whether such a vote counts is another question than who is an approver.
+        """
+        case = self._cases.get(request_id)
+        return {stage: frozenset(persons) for stage, persons in case.approvers.items()} if case else {}
+
+    def _take(self, entry: Entry) -> None:
+        if entry.type.startswith("catalog."):
+            self._catalog.apply(entry)
+        elif entry.type == "request.created":
+            self._cases[entry.subject] = self._created(entry)
+        elif entry.type.startswith("decision."):
+            self._voted(entry)
+        elif entry.type.startswith("request.") and entry.subject in self._cases:
+            self._closed(self._cases[entry.subject], entry)
+
+    def _created(self, entry: Entry) -> _Case:
+        request = from_data(Request, dict(entry.after or {}))
+        case = _Case(request=request, allowed=True)
+        policy = self._policy(entry.policy_version)
+        if isinstance(policy, str):
+            case.unknown.append(policy)
+            return case
+        answer = evaluate(policy, from_data(Ask, entry.context["ask"]))
+        case.allowed = answer.allowed
+        if not answer.allowed:
+            case.differences.append(f"the policy denies it: {answer.reason}")
+        elif answer.terms != request.terms:
+            case.differences.append(_terms_differ(answer.terms, request.terms))
+        return case
+
+    def _voted(self, entry: Entry) -> None:
+        case = self._cases[entry.subject]
+        decision = from_data(Decision, dict(entry.after or {}))
+        catalog = self._catalog.value()
+        interested = interested_persons(case.request, catalog)
+        for stage in case.request.terms.stages:
+            allowed = eligible_persons(stage, case.request, catalog)
+            case.approvers.setdefault(stage.name, set()).update(allowed | interested)
+        case.decisions.append(decision)
+
+    def _closed(self, case: _Case, entry: Entry) -> None:
+        state = (entry.after or {}).get("state")
+        if not isinstance(state, str):
+            return
+        case.recorded = case.derived = state
+        if state not in {"approved", "denied"}:
+            return
+        result = tally(case.request, case.decisions, self._catalog.value())
+        if state == "approved" and not result.approved:
+            missing = [s.stage.name for s in result.stages if not s.met]
+            case.derived = "denied" if result.denied_by else "pending"
+            case.differences.append(f"the votes do not suffice in stage {', '.join(missing) or 'any'}")
+        if state == "denied" and result.denied_by is None:
+            case.derived = "approved" if result.approved else "pending"
+            case.differences.append("no vote of an eligible person denies it")
+
+    def _policy(self, version: str) -> Policy | str:
+        if version not in self._parsed:
+            self._parsed[version] = self._read_policy(version)
+        return self._parsed[version]
+
+    def _read_policy(self, version: str) -> Policy | str:
+        files = self._files.get(version)
+        if files is None:
+            return f"policy {version[:12]} is not on record"
+        if version_of(files) != version:
+            return f"the files of policy {version[:12]} are not those of that version"
+        try:
+            return parse(files)
+        except LapseError as error:
+            return f"policy {version[:12]} cannot be read: {error.message}"
+
+
+class _Recorded:
+    """The catalog as its ledger entries say, rebuilt when it is asked for after a change."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, dict[str, dict[str, Json]]] = {kind: {} for kind in _KINDS}
+        self._value: Catalog | None = None
+
+    def apply(self, entry: Entry) -> None:
+        """One `catalog.KIND.CHANGE` entry about `KIND:NAME`."""
+        _, kind, change = entry.type.split(".")
+        name = entry.subject.partition(":")[2]
+        if change == "remove":
+            self._data[kind].pop(name, None)
+        else:
+            before = self._data[kind].get(name, {}) if change == "change" else {}
+            self._data[kind][name] = {**before, **(entry.after or {})}
+        self._value = None
+
+    def value(self) -> Catalog:
+        """The catalog after the entries so far."""
+        if self._value is None:
+            self._value = Catalog(
+                principals=self._things("principal", Principal),
+                groups=self._things("group", Group),
+                resources=self._things("resource", Resource),
+            )
+        return self._value
+
+    def _things(self, kind: str, of: type[T]) -> dict[str, T]:
+        return {name: from_data(of, data) for name, data in self._data[kind].items()}
+
+
+def _outcome(case: _Case, state: str) -> Rederivation:
+    if case.unknown:
+        return _not_derivable(case.request.id, state, "; ".join(case.unknown), case.request.policy_version)
+    differences = list(case.differences)
+    if state != case.recorded:
+        differences.append(f"the store says {state}, the ledger {case.recorded}")
+    derived = case.derived if case.allowed else "denied"
+    return Rederivation(
+        request_id=case.request.id,
+        recorded=state,
+        derived=derived,
+        outcome=DIFFERENT if differences else SAME,
+        policy_version=case.request.policy_version,
+        differences=tuple(differences),
+    )
+
+
+def _not_derivable(request_id: str, state: str, why: str, version: str = "") -> Rederivation:
+    return Rederivation(
+        request_id=request_id,
+        recorded=state,
+        derived="unknown",
+        outcome=NOT_DERIVABLE,
+        policy_version=version,
+        differences=(why,),
+    )
+
+
+def _terms_differ(derived: Terms | None, recorded: Terms) -> str:
+    if derived is None or derived.offer != recorded.offer:
+        return f"the policy gives offer `{derived.offer if derived else ''}`, recorded is `{recorded.offer}`"
+    fields = ("max_duration", "max_total", "pending_timeout", "stages")
+    names = [name for name in fields if getattr(derived, name) != getattr(recorded, name)]
+    return f"the terms differ in {', '.join(names)}"
