@@ -236,9 +236,9 @@ def report_lines(outcome: Verification) -> list[str]:
     if len(outcome.problems) > MOST_SHOWN:
         lines.append(f"  PROBLEM    and {len(outcome.problems) - MOST_SHOWN:,} more")
     if outcome.ok:
-        return [*lines, "VERIFIED   " + outcome.pack]
+        return [*lines, "VERIFIED   " + printable(outcome.pack)]
     files = sorted({item.file for item in outcome.problems})
-    return [*lines, "NOT VERIFIED   {}: {}".format(outcome.pack, ", ".join(files[:5]))]
+    return [*lines, "NOT VERIFIED   {}: {}".format(printable(outcome.pack), ", ".join(files[:5]))]
 
 
 def _facts(outcome: Verification) -> list[list[str]]:
