@@ -1,0 +1,99 @@
+"""The examples and the documentation say what the program does."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from lapse.domain.requests import Ticket
+from lapse.policy import evaluate, lint, parse
+from lapse.policy.expressions.types import FUNCTIONS, MACROS, METHODS, VARIABLES
+from lapse.policy.language import EFFECTS, LIMIT, OFFER
+from lapse.policy.schema import policy_schema
+from support.policy_world import CATALOG, HOUR, TUESDAY, ask
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs/policy.md").read_text()
+BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+FILES = {path.name: path.read_text() for path in sorted((ROOT / "examples/policy").glob("*.yaml"))}
+EXAMPLE = parse(FILES)
+REASON = "looking into a failed payment"
+JIRA = Ticket(system="jira", number="PAY-7")
+
+
+def validate(text):
+    jsonschema.Draft202012Validator(policy_schema()).validate(YAML(typ="safe", pure=True).load(text))
+
+
+@pytest.mark.parametrize("text", [*BLOCKS, *FILES.values()])
+def test_every_example_is_a_policy_and_fits_the_schema(text):
+    parse({"example.yaml": text})
+    validate(text)
+
+
+def test_the_guide_explains_every_key_variable_and_function():
+    assert len(BLOCKS) >= 4
+    for name in {*EFFECTS, *(key.name for key in (*OFFER.keys, *LIMIT.keys))}:
+        assert f"`{name}`" in GUIDE, name
+    for name, kind in VARIABLES.items():
+        assert f"`{name}`" in GUIDE, name
+        for attribute in kind.fields:
+            assert f"`{attribute}`" in GUIDE or f"`{attribute}." in GUIDE, attribute
+    for name in {*FUNCTIONS, *METHODS, *MACROS, "has"}:
+        assert re.search(rf"`{name}[`(]", GUIDE), name
+
+
+def test_the_errors_in_the_guide_are_those_of_the_program():
+    for message in (
+        "there is no attribute `departmnt` here (did you mean `department`?)",
+        "`2 hours` is not a duration",
+    ):
+        assert message in GUIDE
+
+
+ANSWERS = [
+    ("alice", "pg-dev/admin", 8, {}, "dev-anything", 0),
+    ("alice", "pg-prod/reader", 1, {"justification": REASON}, "prod-read-office-hours", 0),
+    ("alice", "pg-prod/reader", 1, {"justification": REASON, "at": TUESDAY + 9 * HOUR}, "prod-read", 1),
+    ("alice", "pg-prod/reader", 3, {"justification": REASON}, "prod-read", 1),
+    ("sam", "mysql-shop/reader", 1, {"justification": REASON}, "prod-read", 1),
+    ("alice", "pg-prod/writer", 2, {"justification": REASON, "ticket": JIRA}, "prod-change", 2),
+    ("dora", "pg-prod/admin", 1, {"justification": REASON, "ticket": JIRA}, "dba-admin", 3),
+    ("alice", "pg-prod/reader", 0.5, {"justification": REASON, "beneficiary": "bot"}, "prod-read-office-hours", 1),
+]
+
+
+@pytest.mark.parametrize(("who", "what", "hours", "facts", "chosen", "votes"), ANSWERS)
+def test_the_example_company_allows(who, what, hours, facts, chosen, votes):
+    evaluation = evaluate(EXAMPLE, ask(who, what, hours, **facts))
+    assert evaluation.chosen == chosen, evaluation.reason
+    assert sum(stage.quorum for stage in evaluation.terms.stages) == votes
+
+
+REFUSALS = [
+    ("alice", "pg-prod/reader", 5, {"justification": REASON}, "`prod-read` allows at most 4h (asked 5h)"),
+    ("alice", "pg-prod/reader", 1, {}, "needs a justification of at least 15 characters (none given)"),
+    ("alice", "pg-prod/writer", 1, {"justification": REASON}, "needs a ticket of `jira` (none given)"),
+    ("carl", "pg-prod/reader", 1, {"justification": REASON}, "contractors have no access to production"),
+    ("carl-admin", "pg-prod/admin", 1, {"justification": REASON, "ticket": JIRA}, "contractors have no access"),
+    ("alice", "pg-dev/writer", 0.5, {"beneficiary": "bot"}, "agents may only read"),
+    ("alice", "pg-people/reader", 2, {"justification": REASON, "at": TUESDAY + 8 * HOUR}, "personal-data-by-day"),
+    ("alice", "pg-prod/admin", 1, {"justification": REASON, "ticket": JIRA}, "nothing is allowed unless an offer"),
+    ("alice", "wiki/reader", 1, {}, "no offer is about `wiki/reader` for `alice`"),
+    ("dora", "pg-prod/admin", 1,
+     {"justification": REASON, "ticket": JIRA, "at": datetime(2026, 12, 24, 9, tzinfo=UTC)}, "production is frozen"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "what", "hours", "facts", "reason"), REFUSALS)
+def test_the_example_company_refuses(who, what, hours, facts, reason):
+    evaluation = evaluate(EXAMPLE, ask(who, what, hours, **facts))
+    assert not evaluation.allowed
+    assert reason in evaluation.reason
+
+
+def test_the_example_company_knows_everybody_its_policy_names():
+    assert [str(warning) for warning in lint(EXAMPLE, CATALOG)] == []
