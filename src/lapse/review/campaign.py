@@ -1,0 +1,284 @@
+"""A review on record: its six steps in order, each result kept in the review's folder, each step in the ledger.
+
+A step takes what the one before left in the folder, so a review goes on after a crash where it stopped, and nothing
+is done twice: the review's state moves only after the step's files are written. Called by the edges through
+`bootstrap`, which passes everything from outside as values and functions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from lapse import __version__
+from lapse.domain.access import Observation
+from lapse.domain.actors import Actor, Scope
+from lapse.domain.data import Json, from_data, to_data
+from lapse.domain.errors import Corrupt, LapseError, NotFound
+from lapse.domain.reviews import REVIEW_LIFE, Item, Review, ReviewEvent
+from lapse.ledger.entry import changed, created
+from lapse.ports import Clock, Engine, Reader, Signer, Store, Transaction
+from lapse.review.collect import Inputs, LedgerCheck, collect
+from lapse.review.model import Adjustments, AuditResult, ReviewResult, ValidationResult, WorkflowResult
+from lapse.review.scope import ReviewScope, parse_scope
+from lapse.review.seal import PackContents, SealedPack, seal
+from lapse.review.snapshot import load_snapshot
+from lapse.review.stages import Stages
+
+T = TypeVar("T")
+_REVIEWERS = (Scope.REVIEW, Scope.ADMIN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What a campaign needs from outside.
+
+    `observe` reads a whole target, `check_ledger` verifies the ledger, `prove` gives a proof bundle of the ledger's
+    entries about the given subjects (None where nothing is sealed yet).
+    """
+
+    store: Store
+    clock: Clock
+    new_id: Callable[[str], str]
+    folder: Path
+    signer: Signer
+    engine: Callable[[], Engine]
+    observe: Callable[[str], Awaitable[Observation]]
+    check_ledger: Callable[[], Awaitable[Sequence[LedgerCheck]]]
+    prove: Callable[[Iterable[str]], Awaitable[Mapping[str, Json] | None]]
+
+    def folder_of(self, review_id: str) -> Path:
+        """Where a review keeps its files."""
+        return self.folder / review_id
+
+
+async def start(desk: Desk, actor: Actor, selector: str, period: str, *, title: str = "") -> Review:
+    """Step 1, scope: open a review of what `selector` names, over `period`."""
+    actor.require(*_REVIEWERS)
+    scope = parse_scope(selector, period)
+    scope.resources_of(await desk.store.read(lambda reader: reader.catalog()))
+    now = desk.clock.now()
+    review = Review(
+        id=desk.new_id("rev"),
+        scope=scope.selector,
+        period=period,
+        period_start=scope.period.start,
+        period_end=scope.period.end,
+        started_by=actor.name,
+        started_at=now,
+        title=title or f"Access review {period}",
+    )
+
+    async def work(tx: Transaction) -> Review:
+        await tx.add_review(review)
+        await tx.append([created("review.started", review, review.id, at=now, actor=actor.name)])
+        return review
+
+    return await desk.store.write(work)
+
+
+async def collect_evidence(
+    desk: Desk, actor: Actor, review_id: str, *, imports: Path | None = None, people: Path | None = None
+) -> Review:
+    """Step 2a: read every target in scope and freeze the whole population."""
+    review, scope = await _at(desk, actor, review_id, ReviewEvent.COLLECT)
+    observations, unread = await _observe_all(desk, scope)
+    inputs = Inputs(
+        observations=observations,
+        unread=unread,
+        imports=imports,
+        people=people,
+        ledger_checks=await desk.check_ledger(),
+    )
+    folder = _fresh(desk.folder_of(review_id) / "snapshot")
+    snapshot = await collect(desk.store, inputs, scope, folder, desk.clock.now())
+    return await _advance(desk, actor, review, ReviewEvent.COLLECT, dict(snapshot.manifest.hashes))
+
+
+async def audit(desk: Desk, actor: Actor, review_id: str) -> AuditResult:
+    """Step 2b: who holds what, until when, and what never ends."""
+    review, _ = await _at(desk, actor, review_id, ReviewEvent.AUDIT)
+    with _stages(desk, review_id) as stages:
+        result = stages.audit()
+    _keep(desk, review_id, "audit", result)
+    await _advance(desk, actor, review, ReviewEvent.AUDIT, {})
+    return result
+
+
+async def validate(desk: Desk, actor: Actor, review_id: str) -> ValidationResult:
+    """Step 3: an item for each permission, with its purpose, its use and a recommendation, for people to decide."""
+    review, _ = await _at(desk, actor, review_id, ReviewEvent.VALIDATE)
+    with _stages(desk, review_id) as stages:
+        result = stages.validate(_kept(desk, review_id, "audit", AuditResult))
+    _keep(desk, review_id, "validation", result)
+    await _advance(desk, actor, review, ReviewEvent.VALIDATE, {}, lambda _stored: result.items)
+    return result
+
+
+async def workflows(desk: Desk, actor: Actor, review_id: str) -> WorkflowResult:
+    """Step 4: do past approvals re-derive, and did access end when it was promised?"""
+    review, _ = await _at(desk, actor, review_id, ReviewEvent.WORKFLOWS)
+    with _stages(desk, review_id) as stages:
+        result = stages.workflows()
+        hashes = dict(stages.snapshot.manifest.hashes)
+    _keep(desk, review_id, "workflows", result)
+    await _advance(desk, actor, review, ReviewEvent.WORKFLOWS, hashes)
+    return result
+
+
+async def adjust(desk: Desk, actor: Actor, review_id: str) -> Adjustments:
+    """Step 5: what the policy should be instead. Items now carry the findings of every step."""
+    review, _ = await _at(desk, actor, review_id, ReviewEvent.ADJUST)
+    with _stages(desk, review_id) as stages:
+        result = stages.adjust()
+        _keep(desk, review_id, "adjustments", result)
+        items = _result(desk, review_id, stages).items
+    await _advance(desk, actor, review, ReviewEvent.ADJUST, {}, lambda stored: _undecided(items, stored))
+    return result
+
+
+async def document(desk: Desk, actor: Actor, review_id: str) -> SealedPack:
+    """Step 6: the report and the sealed pack. What nobody decided is sealed as undecided."""
+    review, scope = await _at(desk, actor, review_id, ReviewEvent.SEAL)
+    with _stages(desk, review_id) as stages:
+        items = await desk.store.read(lambda reader: reader.items(review_id))
+        result = replace(_result(desk, review_id, stages), items=tuple(sorted(items, key=lambda i: (-i.risk, i.id))))
+    policies = await desk.store.read(lambda reader: reader.policies())
+    contents = PackContents(
+        name=f"review-{review_id}",
+        title=review.title,
+        result=result,
+        sealed_at=desk.clock.now(),
+        sealed_by=actor.name,
+        product_version=__version__,
+        policies=tuple(p for p in policies if p.activated_at < scope.period.end),
+        ledger=await desk.prove(_subjects(review, result)),
+    )
+    pack = seal(contents, signer=desk.signer, into=desk.folder_of(review_id) / "pack")
+    hashes = {"manifest": pack.manifest_sha256, "evidence": pack.evidence_sha256}
+    await _advance(desk, actor, review, ReviewEvent.SEAL, hashes)
+    return pack
+
+
+async def result_of(desk: Desk, review_id: str) -> ReviewResult:
+    """Everything a review found, once it is adjusted, with its items as they are decided now."""
+    items = await desk.store.read(lambda reader: reader.items(review_id))
+    with _stages(desk, review_id) as stages:
+        return replace(_result(desk, review_id, stages), items=tuple(items))
+
+
+def pack_of(desk: Desk, review_id: str) -> Path:
+    """The sealed pack's zip file."""
+    path = desk.folder_of(review_id) / "pack" / f"review-{review_id}.zip"
+    if not path.is_file():
+        raise NotFound(f"review {review_id} has no pack yet", hint=f"`lapse review seal {review_id}` makes it")
+    return path
+
+
+async def _at(desk: Desk, actor: Actor, review_id: str, event: ReviewEvent) -> tuple[Review, ReviewScope]:
+    """The review and its scope, if `event` is its next step and the actor may take it."""
+    actor.require(*_REVIEWERS)
+    review = await desk.store.read(lambda reader: reader.review(review_id))
+    REVIEW_LIFE.step(review.state, event)
+    return review, parse_scope(review.scope, review.period, review_id=review.id)
+
+
+async def _advance(
+    desk: Desk,
+    actor: Actor,
+    review: Review,
+    event: ReviewEvent,
+    hashes: Mapping[str, str],
+    items: Callable[[Sequence[Item]], Sequence[Item]] = lambda _stored: (),
+) -> Review:
+    """Record that a step is done, with the items it made or changed."""
+    now = desk.clock.now()
+    after = replace(
+        review,
+        state=REVIEW_LIFE.step(review.state, event),
+        hashes={**review.hashes, **hashes},
+        sealed_at=now if event is ReviewEvent.SEAL else None,
+        version=review.version + 1,
+    )
+
+    async def work(tx: Transaction) -> Review:
+        await tx.save_review(after)
+        await tx.put_items(items(await tx.items(review.id)))
+        await tx.append([changed(f"review.{after.state}", review, after, review.id, at=now, actor=actor.name)])
+        return after
+
+    return await desk.store.write(work)
+
+
+async def _observe_all(desk: Desk, scope: ReviewScope) -> tuple[list[Observation], dict[str, str]]:
+    """Fresh reads of the targets in scope; a target that cannot be read is named with the reason."""
+
+    async def known(reader: Reader) -> list[str]:
+        reachable = {target.resource for target in await reader.targets()}
+        return [name for name in scope.resources_of(await reader.catalog()) if name in reachable]
+
+    observations, unread = [], {}
+    for resource in await desk.store.read(known):
+        try:
+            observations.append(await desk.observe(resource))
+        except LapseError as error:
+            unread[resource] = error.message
+    return observations, unread
+
+
+def _undecided(items: Sequence[Item], stored: Sequence[Item]) -> list[Item]:
+    """The items as later steps see them, but for those that somebody decided meanwhile."""
+    versions = {item.id: item.version for item in stored if item.decision is None}
+    return [replace(item, version=versions[item.id] + 1) for item in items if item.id in versions]
+
+
+def _subjects(review: Review, result: ReviewResult) -> list[str]:
+    """What the pack proves from the ledger: the review itself, and every grant and request it is about."""
+    held = {grant.grant_id for grant in result.audit.active_grants}
+    found = {finding.subject for finding in result.findings}
+    decided = {item.id for item in result.items if item.decision is not None}
+    return [review.id, *sorted(held | found | decided)]
+
+
+def _result(desk: Desk, review_id: str, stages: Stages) -> ReviewResult:
+    return stages.result(
+        _kept(desk, review_id, "audit", AuditResult),
+        _kept(desk, review_id, "validation", ValidationResult),
+        _kept(desk, review_id, "workflows", WorkflowResult),
+        _kept(desk, review_id, "adjustments", Adjustments),
+    )
+
+
+def _stages(desk: Desk, review_id: str) -> Stages:
+    return Stages(desk.engine(), load_snapshot(desk.folder_of(review_id) / "snapshot"))
+
+
+def _fresh(folder: Path) -> Path:
+    """`folder`, with what an interrupted attempt left there moved out of the way."""
+    if folder.exists():
+        attempt = sum(1 for _ in folder.parent.glob(f"{folder.name}.interrupted-*"))
+        folder.rename(folder.with_name(f"{folder.name}.interrupted-{attempt}"))
+    return folder
+
+
+def _keep(desk: Desk, review_id: str, name: str, value: object) -> None:
+    """Write a step's result; it appears whole or not at all."""
+    path = desk.folder_of(review_id) / f"{name}.json"
+    draft = path.with_suffix(".draft")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(to_data(value), file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _kept(desk: Desk, review_id: str, name: str, kind: type[T]) -> T:
+    path = desk.folder_of(review_id) / f"{name}.json"
+    try:
+        return from_data(kind, json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError):
+        raise Corrupt(f"`{path}` cannot be read", hint="start the review anew") from None
