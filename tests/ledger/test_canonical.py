@@ -149,7 +149,7 @@ def test_nesting_is_written_and_read_to_the_same_depth():
     deepest = an_entry(context={"deep": nested(DEEPEST - 1)})
     assert decode(encode(deepest)) == deepest
     deeper = msgspec.json.encode(as_object(an_entry(context={"deep": nested(DEEPEST)})), order="sorted")
-    with pytest.raises(Corrupt):
+    with pytest.raises(Corrupt, match="nested too deep"):
         decode(deeper)
 
 
@@ -166,12 +166,14 @@ BODY = encode(an_entry(context={"text": "é", "list": [1, 2]}))
         (BODY[:-1], "not the JSON"),
         (BODY.replace(b"enforcer", b"\xff\xfe"), "not the JSON"),
         (BODY.replace(b'"v":1', b'"v":1,"w":1'), "not the JSON"),
-        (BODY.replace(b"[1,2]", b"[1,2.0]"), "not the JSON"),
-        (BODY.replace(b"[1,2]", b"[1,9007199254740992]"), "not the JSON"),
+        (BODY.replace(b"[1,2]", b"[1,2.0]"), "holds a float"),
+        (BODY.replace(b"[1,2]", b"[1,9007199254740992]"), "integer beyond"),
         (BODY + b"\n", "canonical"),
         (b" " + BODY, "canonical"),
         (BODY.replace(b"[1,2]", b"[1, 2]"), "canonical"),
         (BODY.replace(b"[1,2]", b"[1,-0]"), "canonical"),
+        (BODY.replace(b'"version":4', b'"version":4.5'), "holds a float"),
+        (BODY.replace(b'"version":5', b'"version":5.5'), "holds a float"),
         (BODY.replace("é".encode(), b"\\u00e9"), "canonical"),
         (BODY.replace(b'"actor":"enforcer"', b'"actor":"x","actor":"enforcer"'), "canonical"),
         (BODY.replace(b'"list":[1,2],', b"")[:-1] + b',"x":0}', "not the JSON"),
