@@ -85,6 +85,14 @@ def test_evidence_that_is_gone_or_elsewhere_is_not_sealed(contents, signer, tmp_
     assert nothing_at(tmp_path / "sealed")
 
 
+def test_a_number_that_json_cannot_say_is_refused(contents, signer, tmp_path):
+    odd = replace(contents.result.audit.exposure[0], used_hours=float("nan"))
+    result = replace(contents.result, audit=replace(contents.result.audit, exposure=(odd,)))
+    with pytest.raises(Corrupt, match="not finite"):
+        seal(replace(contents, result=result), signer=signer, into=tmp_path / "sealed")
+    assert nothing_at(tmp_path / "sealed")
+
+
 def test_a_signer_whose_signatures_are_wrong_seals_nothing(contents, signer, tmp_path):
     class Broken:
         name, public_key = signer.name, signer.public_key

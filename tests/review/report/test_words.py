@@ -52,6 +52,10 @@ def test_evidence_of_any_shape():
     assert words.evidence_text([]) == "none"
 
 
+def test_evidence_columns_are_those_of_all_rows():
+    assert words.evidence_columns([{"a": 1}, {"b": 2, "a": 3}]) == ["a", "b"]
+
+
 def test_counts():
     assert words.count(1, "finding") == "1 finding"
     assert words.count(12_345, "finding") == "12,345 findings"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from lapse.domain.data import Json, to_data
+from lapse.domain.errors import Corrupt
 from lapse.domain.times import format_time
 from lapse.ledger.standalone import Key, VerificationFailed, read_checkpoint_text, read_note
 from lapse.ports import PolicyVersion, Signer
@@ -147,4 +148,7 @@ def _safe(name: str) -> str:
 
 
 def _document(body: Json) -> bytes:
-    return json.dumps(body, indent=1, ensure_ascii=True, allow_nan=False).encode("ascii") + b"\n"
+    try:
+        return json.dumps(body, indent=1, ensure_ascii=True, allow_nan=False).encode("ascii") + b"\n"
+    except ValueError:
+        raise Corrupt("the review holds a number that is not finite, which JSON cannot say") from None

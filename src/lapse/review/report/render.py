@@ -67,7 +67,19 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         finalize=_visible,
     )
-    for name in ("count", "hours", "lag", "duration", "day", "moment", "share", "figure", "evidence_text", "label"):
+    for name in (
+        "count",
+        "hours",
+        "lag",
+        "duration",
+        "day",
+        "moment",
+        "share",
+        "figure",
+        "evidence_text",
+        "evidence_columns",
+        "label",
+    ):
         environment.filters[name] = getattr(words, name)
     environment.filters.update(quantile=charts.quantile_text, marked=_marked, groupby_severity=view.by_severity)
     environment.globals.update(

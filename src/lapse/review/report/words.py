@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from lapse.domain.data import Json
@@ -78,6 +79,11 @@ def evidence_text(value: Json) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {evidence_text(part)}" for name, part in value.items())
     return str(value)
+
+
+def evidence_columns(rows: Iterable[Mapping[str, Json]]) -> list[str]:
+    """Every field that any of the rows has, in the order in which they come."""
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def label(name: str) -> str:
