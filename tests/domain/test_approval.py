@@ -169,7 +169,7 @@ def situations(draw):
     return org, asked, cast
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(situations())
 def test_the_count_is_the_obviously_right_one(situation):
     org, asked, cast = situation
@@ -180,7 +180,7 @@ def test_the_count_is_the_obviously_right_one(situation):
     assert counted.denied_by == denied_by
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(situations())
 def test_no_interested_human_ever_counts_and_nobody_counts_twice(situation):
     org, asked, cast = situation
@@ -196,7 +196,7 @@ def test_no_interested_human_ever_counts_and_nobody_counts_twice(situation):
         assert not one.may_decide & (interested | set(heard))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(situations(), st.randoms(use_true_random=False))
 def test_the_order_in_which_votes_are_read_does_not_matter(situation, random):
     org, asked, cast = situation
@@ -207,7 +207,7 @@ def test_the_order_in_which_votes_are_read_does_not_matter(situation, random):
     assert tally(asked, again, org) == tally(asked, once, org)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(situations())
 def test_without_enough_different_humans_nothing_is_approved(situation):
     org, asked, cast = situation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lapse.domain.catalog import Catalog, CatalogChange, Change, plan_catalog
@@ -179,6 +179,7 @@ def partial_catalogs(draw):
     )
 
 
+@settings(max_examples=50)
 @given(partial_catalogs(), partial_catalogs())
 def test_following_the_plan_gives_what_is_wanted(current, wanted):
     plan = plan_catalog(current, wanted)
@@ -187,11 +188,13 @@ def test_following_the_plan_gives_what_is_wanted(current, wanted):
     assert (plan == ()) == (current == wanted)
 
 
+@settings(max_examples=50)
 @given(partial_catalogs())
 def test_a_second_apply_changes_nothing(catalog):
     assert plan_catalog(catalog, catalog) == ()
 
 
+@settings(max_examples=50)
 @given(partial_catalogs(), partial_catalogs())
 def test_a_plan_is_in_order_of_kind_and_name(current, wanted):
     order = [(("principal", "group", "resource").index(c.kind), c.name) for c in plan_catalog(current, wanted)]
