@@ -6,9 +6,9 @@ The spelling is that of `lapse.domain.data` (RFC 3339 times, ISO 8601 durations)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Documents(Generic[T]):
 
     def __init__(self, kind: type[T], what: str) -> None:
         self.what = what
-        self._decode: Callable[[str], T] = msgspec.json.Decoder(kind).decode
+        self._decode: Callable[[str], list[T]] = msgspec.json.Decoder(list[kind]).decode  # type: ignore[valid-type]
 
     def encode(self, value: T) -> str:
         """The document of `value`; `InvalidInput` where it holds half of a surrogate pair, which is not text."""
@@ -57,18 +57,13 @@ class Documents(Generic[T]):
 
     def decode(self, document: str) -> T:
         """The value of one document, or `Corrupt`."""
-        try:
-            return self._decode(document)
-        except (msgspec.DecodeError, UnicodeError, TypeError, ValueError, RecursionError) as error:
-            raise Corrupt(
-                f"a stored {self.what} cannot be read: {error}", hint="restore the database from a backup"
-            ) from None
+        (value,) = self.decode_all(f"[{document}]")
+        return value
 
-    def decode_all(self, documents: Iterable[Any]) -> list[T]:
-        """The values of many documents, in order, or `Corrupt`."""
-        decode = self._decode
+    def decode_all(self, documents: str) -> list[T]:
+        """The values of a JSON array of documents, in order, or `Corrupt`."""
         try:
-            return [decode(document) for document in documents]
+            return self._decode(documents)
         except (msgspec.DecodeError, UnicodeError, TypeError, ValueError, RecursionError) as error:
             raise Corrupt(
                 f"a stored {self.what} cannot be read: {error}", hint="restore the database from a backup"

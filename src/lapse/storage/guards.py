@@ -1,6 +1,6 @@
 """Triggers around the ledger's tables, by dialect. Part of the schema and of the first migration.
 
-They refuse to change or delete an entry, and queue every new entry for the sequencer in the same transaction.
+They refuse to change or delete an entry; on PostgreSQL they also queue every new entry for the sequencer.
 They are a safety net against mistakes of ours and of operators: whoever owns the database can drop them, and what
 shows such tampering is the Merkle tree.
 """
@@ -12,10 +12,6 @@ _REFUSAL = "ledger entries are only ever added"
 SQLITE = (
     f"CREATE TRIGGER ledger_entries_keep BEFORE UPDATE ON ledger_entries BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END",
     f"CREATE TRIGGER ledger_entries_stay BEFORE DELETE ON ledger_entries BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END",
-    (
-        "CREATE TRIGGER ledger_entries_queue AFTER INSERT ON ledger_entries "
-        "BEGIN INSERT INTO ledger_unplaced (entry_id) VALUES (NEW.id); END"
-    ),
     "INSERT INTO ledger_head (one, size) VALUES (1, 0)",
     "INSERT INTO catalog_version (one, version) VALUES (1, 0)",
 )

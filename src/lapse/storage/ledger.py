@@ -1,9 +1,12 @@
 """The ledger's tables: `ports.LedgerStore` over a backend. Used by the sequencer and by the verifier.
 
-Entries are only ever added, by writers, and a trigger queues each for the sequencer; so one that commits late is
-still found. The sequencer's batch says which entry has which place. Places are kept as runs (`first_seq`, `first_id`,
-`length`), because entries that follow each other in the table nearly always do so in the tree: one row for a batch,
-and on SQLite one for the whole ledger. The body is written once and never touched again.
+Entries are only ever added, by writers. On PostgreSQL a trigger queues each for the sequencer in the same transaction,
+so that one that commits late is still found. On SQLite there is one writer and ids grow with time, so what is beyond
+the last that is known is new; it is queued when the next batch is placed.
+
+The sequencer's batch says which entry has which place. Places are kept as runs (`first_seq`, `first_id`, `length`),
+because entries that follow each other in the table nearly always do so in the tree: one row for a batch, and on SQLite
+one for the whole ledger. The body is written once and never touched again.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lapse.domain.errors import Conflict, Corrupt, InvalidInput
 from lapse.ports import Page, Pending, Sequenced
@@ -58,8 +61,14 @@ class SqlLedgerStore:
 
     async def pending(self, limit: int) -> Sequence[Pending]:
         """Entries that have no place yet, by id."""
-        rows = await self._backend.read(lambda link: link.rows(sql.PENDING, limit=limit))
-        return [Pending(id=key, body=body) for key, body in rows]
+
+        async def work(link: Link) -> Sequence[tuple[int, bytes]]:
+            queued = await link.bodies(sql.QUEUED, limit=limit)
+            if self._backend.queues_entries or len(queued) == limit:
+                return queued
+            return [*queued, *await link.bodies(sql.UNSEEN, limit=limit - len(queued))]
+
+        return [Pending(key, body) for key, body in await self._backend.read(work)]
 
     async def commit_batch(
         self,
@@ -80,6 +89,8 @@ class SqlLedgerStore:
             new_size = expected_size + len(placed)
             if not await unit.change(sql.GROW, expected=expected_size, new_size=new_size):
                 raise unit.fail(Conflict(f"the ledger no longer has {expected_size} entries"))
+            if not self._backend.queues_entries:
+                await unit.change(sql.QUEUE_UNSEEN)
             for run in runs:
                 await _place(unit, run)
             await unit.change_many(sql.PUT_TILES, new_tiles)
@@ -173,14 +184,14 @@ async def _runs(link: Link, start: int, end: int) -> list[Run]:
     return [run for row in rows if (run := Run(*row).cut(start, end)).length]
 
 
-async def _bodies(link: Link, run: Run, prefix: str = "") -> Sequence[tuple[Any, ...]]:
+async def _bodies(link: Link, run: Run, prefix: str = "") -> Sequence[tuple[int, bytes]]:
     ids = {"first_id": run.first_id, "end_id": run.end_id}
     if not prefix:
-        return await link.rows(sql.BODIES, **ids)
-    return await link.rows(sql.BODIES_OF_TYPE, **ids, prefix=prefix, prefix_length=len(prefix))
+        return await link.bodies(sql.BODIES, **ids)
+    return await link.bodies(sql.BODIES_OF_TYPE, **ids, prefix=prefix, prefix_length=len(prefix))
 
 
-def _with_places(run: Run, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, bytes]]:
+def _with_places(run: Run, rows: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     offset = run.first_seq - run.first_id
     return [(key + offset, body) for key, body in rows]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import bindparam, delete, func, literal_column, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.sql import ColumnElement
 
 from lapse.storage.schema import (
@@ -20,15 +20,27 @@ from lapse.storage.statements import Query, bulk_insert, bulk_upsert
 _entry = ledger_entries.c
 _run = ledger_runs.c
 _one: ColumnElement[int] = literal_column("1")
+_none: ColumnElement[int] = literal_column("0")
 _within = (_entry.id >= bindparam("first_id"), _entry.id < bindparam("end_id"))
 _of_type = func.substr(_entry.type, _one, bindparam("prefix_length")) == bindparam("prefix")
 
-PENDING = Query(
+_high = func.max(
+    func.coalesce(select(func.max(ledger_unplaced.c.entry_id)).scalar_subquery(), _none),
+    func.coalesce(
+        select(_run.first_id + _run.length - _one).order_by(_run.first_id.desc()).limit(_one).scalar_subquery(),
+        _none,
+    ),
+)
+"""On SQLite: the last entry that is queued or placed. There is one writer, so later entries have larger ids."""
+
+QUEUED = Query(
     select(_entry.id, _entry.body)
     .join(ledger_unplaced, ledger_unplaced.c.entry_id == _entry.id)
     .order_by(ledger_unplaced.c.entry_id)
     .limit(bindparam("limit"))
 )
+UNSEEN = Query(select(_entry.id, _entry.body).where(_entry.id > _high).order_by(_entry.id).limit(bindparam("limit")))
+QUEUE_UNSEEN = Query(insert(ledger_unplaced).from_select(["entry_id"], select(_entry.id).where(_entry.id > _high)))
 SIZE = Query(select(ledger_head.c.size))
 GROW = Query(update(ledger_head).values(size=bindparam("new_size")).where(ledger_head.c.size == bindparam("expected")))
 TAKE = Query(

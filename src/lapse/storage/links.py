@@ -25,6 +25,14 @@ class Link(Protocol):
         """All rows of a select."""
         ...
 
+    async def documents(self, query: Query, /, **values: object) -> str:
+        """What a select of documents (column `doc`) gives, in its order, as one JSON array."""
+        ...
+
+    async def bodies(self, query: Query, /, **values: object) -> Sequence[tuple[int, bytes]]:
+        """What a select of ledger entries (columns `id`, `body`) gives, ordered by id."""
+        ...
+
     async def change(self, query: Query, /, **values: object) -> int:
         """Run a statement that changes rows; how many it changed."""
         ...
@@ -46,6 +54,26 @@ class SqliteLink:
         with translated():
             return await self._driver.execute_fetchall(compiled.sql, compiled.positional(values))  # type: ignore[return-value]
 
+    async def documents(self, query: Query, /, **values: object) -> str:
+        """What a select of documents gives, as one row: see `statements.Bulk.marks` for why."""
+        compiled = query.on("sqlite")
+        with translated():
+            rows = await self._driver.execute_fetchall(compiled.as_array, compiled.positional(values))
+        return str(next(iter(rows))[0])
+
+    async def bodies(self, query: Query, /, **values: object) -> Sequence[tuple[int, bytes]]:
+        """What a select of ledger entries gives, as one row of lines if it can be: canonical JSON has no newline."""
+        compiled = query.on("sqlite")
+        with translated():
+            rows = await self._driver.execute_fetchall(compiled.as_lines, compiled.positional(values))
+        count, first, last, lines = next(iter(rows))
+        if not count:
+            return []
+        bodies = lines.split(b"\n")
+        if len(bodies) == count == last - first + 1:
+            return list(zip(range(first, last + 1), bodies, strict=True))
+        return await self.rows(query, **values)
+
     async def change(self, query: Query, /, **values: object) -> int:
         """Run a statement that changes rows; how many it changed."""
         compiled = query.on("sqlite")
@@ -54,11 +82,11 @@ class SqliteLink:
 
     async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
         """Run a statement for all `rows`; how many rows of the table it changed."""
-        if not rows:
-            return 0
-        sql, values = bulk.rows(rows)
+        changed = 0
         with translated():
-            return (await self._driver.executemany(sql, values)).rowcount
+            for sql, values in bulk.marks(rows):
+                changed += (await self._driver.execute(sql, values)).rowcount
+        return changed
 
 
 class PostgresLink:
@@ -73,6 +101,15 @@ class PostgresLink:
         with translated():
             cursor = await self._driver.execute(compiled.sql, compiled.named(values), binary=True)
             return await cursor.fetchall()
+
+    async def documents(self, query: Query, /, **values: object) -> str:
+        """What a select of documents gives, as one JSON array."""
+        rows = await self.rows(query, **values)
+        return f"[{','.join([document for (document,) in rows])}]"
+
+    async def bodies(self, query: Query, /, **values: object) -> Sequence[tuple[int, bytes]]:
+        """What a select of ledger entries gives."""
+        return await self.rows(query, **values)
 
     async def change(self, query: Query, /, **values: object) -> int:
         """Run a statement that changes rows; how many it changed."""
@@ -113,6 +150,14 @@ class Unit:
     async def rows(self, query: Query, /, **values: object) -> Sequence[tuple[Any, ...]]:
         """All rows of a select."""
         return await self._open().rows(query, **values)
+
+    async def documents(self, query: Query, /, **values: object) -> str:
+        """What a select of documents gives, as one JSON array."""
+        return await self._open().documents(query, **values)
+
+    async def bodies(self, query: Query, /, **values: object) -> Sequence[tuple[int, bytes]]:
+        """What a select of ledger entries gives."""
+        return await self._open().bodies(query, **values)
 
     async def change(self, query: Query, /, **values: object) -> int:
         """Run a statement that changes rows; how many it changed."""

@@ -37,6 +37,7 @@ class PostgresBackend:
 
     attempts = 12
     pause = 0.004
+    queues_entries = True
 
     def __init__(self, url: URL) -> None:
         self._engine = _engine(url)

@@ -198,10 +198,10 @@ class SqlReader:
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def _one(self, shelf: Shelf[T], key: str) -> T:
-        rows = await self._link.rows(queries.by_key(shelf.table), key=key)
-        if not rows:
+        found = await self._many(shelf.documents, queries.by_key(shelf.table), key=key)
+        if not found:
             raise _missing(shelf.what, key)
-        return shelf.documents.decode(rows[0][0])
+        return found[0]
 
     async def _where(self, shelf: Shelf[T], **filters: str | None) -> list[T]:
         given = {name: value for name, value in filters.items() if value is not None}
@@ -231,7 +231,7 @@ class SqlReader:
         return await self._many(shelf.documents, query, limit=page.limit, **given)
 
     async def _many(self, documents: Documents[T], query: Query, **values: object) -> list[T]:
-        return documents.decode_all(row for (row,) in await self._link.rows(query, **values))
+        return documents.decode_all(await self._link.documents(query, **values))
 
 
 def _missing(what: str, key: str) -> NotFound:

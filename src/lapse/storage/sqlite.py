@@ -11,12 +11,9 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiosqlite
-from sqlalchemy import event
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from lapse.domain.errors import Unavailable
 from lapse.storage.failures import translated
@@ -68,23 +65,21 @@ class SqliteBackend:
 
     attempts = 5
     pause = 0.0
+    queues_entries = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._engine = _reading_engine(path)
+        self._readers = ReaderPool(path)
         self._writer = GroupCommitter(self._connect_writer)
 
     async def read(self, work: Callable[[Link], Awaitable[T]]) -> T:
         """Run `work` on one snapshot."""
-        async with self._reader() as driver:
+        async with self._readers.snapshot() as driver:
             unit = Unit(SqliteLink(driver))
             try:
-                with translated():
-                    await driver.execute("BEGIN")
                 return await work(unit)
             finally:
                 unit.end()
-                await asyncio.shield(driver.rollback())
 
     async def write(self, work: Callable[[Unit], Awaitable[T]]) -> T:
         """Run `work` in a transaction and commit it durably, together with others that arrive now."""
@@ -101,46 +96,64 @@ class SqliteBackend:
     async def close(self) -> None:
         """Finish what is being written and close all connections."""
         await self._writer.close()
-        await self._engine.dispose()
+        await self._readers.close()
 
     async def _connect_writer(self) -> WriterSession:
         with translated():
-            driver = await aiosqlite.connect(self._path, isolation_level=None, timeout=BUSY_SECONDS)
-            for pragma in PRAGMAS:
-                await driver.execute(pragma)
-        return WriterSession(driver)
+            return WriterSession(await _open(self._path))
+
+
+async def _open(path: Path, *pragmas: str) -> aiosqlite.Connection:
+    driver = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+    try:
+        for pragma in (*PRAGMAS, *pragmas):
+            await driver.execute(pragma)
+    except BaseException:
+        await driver.close()
+        raise
+    return driver
+
+
+class ReaderPool:
+    """A few connections that only read, opened when they are first needed; who finds none free waits."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._free: list[aiosqlite.Connection] = []
+        self._places = asyncio.Semaphore(READERS)
+        self._closed = False
 
     @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
-        try:
-            connection = await self._engine.connect().start()
-        except SQLAlchemyError as error:
+    async def snapshot(self) -> AsyncIterator[aiosqlite.Connection]:
+        """A connection inside a transaction that sees one state of the database."""
+        async with self._places:
+            if self._closed:
+                raise Unavailable("the store is closed")
             with translated():
-                raise getattr(error, "orig", None) or Unavailable("the store is too busy") from error
+                driver = self._free.pop() if self._free else await _open(self._path, "PRAGMA query_only = ON")
+            try:
+                with translated():
+                    await driver.execute("BEGIN")
+                yield driver
+            finally:
+                await asyncio.shield(self._take_back(driver))
+
+    async def close(self) -> None:
+        """Close what is free; what is in use is closed when it comes back."""
+        self._closed = True
+        while self._free:
+            await self._free.pop().close()
+
+    async def _take_back(self, driver: aiosqlite.Connection) -> None:
         try:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            yield driver
-        finally:
-            await connection.close()
-
-
-def _reading_engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
-        pool_size=READERS,
-        max_overflow=0,
-        pool_reset_on_return=None,
-        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
-    )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in (*PRAGMAS, "PRAGMA query_only = ON"):
-            cursor.execute(pragma)
-        cursor.close()
-
-    return engine
+            await driver.rollback()
+        except sqlite3.Error:
+            await driver.close()
+            return
+        if self._closed:
+            await driver.close()
+        else:
+            self._free.append(driver)
 
 
 def prepare_file(connection: sqlite3.Connection) -> None:

@@ -1,15 +1,15 @@
 """SQL, written once in SQLAlchemy Core and compiled once per dialect. Used by everything here that reads or writes.
 
-A `Query` is one statement with named values. A `Bulk` writes many rows: on SQLite as one `executemany`, on
-PostgreSQL as one statement over `unnest`, so that ten thousand rows cost one round trip. Values never become
+A `Query` is one statement with named values. A `Bulk` writes many rows at once: on SQLite hundreds with one statement,
+on PostgreSQL all with one over `unnest`. Values never become
 part of the SQL text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import chain
 from typing import Any, TypeAlias
 
 import msgspec
@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -74,6 +75,17 @@ class Compiled:
     names: tuple[str, ...]
     constants: Values
 
+    @property
+    def as_array(self) -> str:
+        """This select of documents as one row: a JSON array of them, in order."""
+        return f"SELECT '[' || coalesce(group_concat(doc, ','), '') || ']' FROM ({self.sql})"  # noqa: S608  compiled SQL
+
+    @property
+    def as_lines(self) -> str:
+        """This select of ledger entries as one row: how many, the first and the last id, and the bodies as lines."""
+        lines = "CAST(group_concat(body, char(10)) AS BLOB)"
+        return f"SELECT count(*), min(id), max(id), {lines} FROM ({self.sql})"  # noqa: S608  compiled SQL
+
     def positional(self, values: Values) -> list[object]:
         """Values for `?` marks; a list becomes JSON text, which `json_each` reads."""
         merged = {**self.constants, **values}
@@ -115,72 +127,75 @@ class Query:
 class Bulk:
     """A statement that takes many rows; each row has a value for every one of `columns`."""
 
-    def __init__(self, columns: Sequence[str], by_row: ClauseElement, by_array: ClauseElement) -> None:
-        self._columns = tuple(columns)
-        self._by_row = Query(by_row)
+    def __init__(self, columns: Sequence[str], by_marks: ClauseElement, by_array: ClauseElement) -> None:
+        self._names = [_NEW + name for name in columns]
+        self._by_marks = Query(by_marks)
         self._by_array = Query(by_array)
-        self._pick: Callable[[Row], Row] | None = None
 
-    def rows(self, rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
-        """For drivers that run a statement once for each row: the text, and each row's values in its order."""
-        compiled = self._by_row.on("sqlite")
-        if self._pick is None:
-            places = [self._columns.index(name.removeprefix(_NEW)) for name in compiled.names]
-            self._pick = itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
-        return compiled.sql, list(map(self._pick, rows))
+    def marks(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[object]]]:
+        """For SQLite: statements with one group of `?` for each row, and their values.
+
+        One statement for hundreds of rows, because the driver takes Python's lock again after each: an `executemany`
+        beside a busy event loop waits for it at every row.
+        """
+        sql = self._by_marks.on("sqlite").sql
+        group = f"({', '.join('?' * len(self._names))})"
+        head, _, tail = sql.partition(group)
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            chunk = rows[start : start + ROWS_AT_ONCE]
+            yield head + ", ".join([group] * len(chunk)) + tail, list(chain.from_iterable(chunk))
 
     def arrays(self, rows: Sequence[Row]) -> tuple[str, dict[str, object]]:
-        """For PostgreSQL: the text, and one array for each column."""
+        """For PostgreSQL: the text, and one array for each column, sent in binary (a tenth of the work of text)."""
         compiled = self._by_array.on("postgresql")
         columns = zip(*rows, strict=True)
-        arrays = {_NEW + name: list(values) for name, values in zip(self._columns, columns, strict=True)}
-        return compiled.sql, compiled.named(arrays)
+        return compiled.sql.replace(")s AS ", ")b AS "), compiled.named(dict(zip(self._names, map(list, columns), strict=True)))
 
 
+ROWS_AT_ONCE = 500
 _NEW = "new_"
-_ONE = literal_column("1", Integer)
+_ONE: ColumnElement[int] = literal_column("1", Integer)
 
 
 def bulk_insert(table: Table, names: Sequence[str] = ()) -> Bulk:
     """Add rows of `table` (all columns, or those of `names`), in order."""
     columns = [table.c[name] for name in names] or list(table.c)
-    by_row = insert(table).values({c: bindparam(_NEW + c.name) for c in columns})
+    by_marks = insert(table).values({c: bindparam(_NEW + c.name) for c in columns})
     source = _unnested(columns)
     wanted = select(*(source.c[c.name] for c in columns)).order_by(source.c.position_in_array)
-    return Bulk([c.name for c in columns], by_row, insert(table).from_select(columns, wanted))
+    return Bulk([c.name for c in columns], by_marks, insert(table).from_select(columns, wanted))
 
 
 def bulk_upsert(table: Table) -> Bulk:
     """Add rows of `table`, or replace those that have the same key. Keys must not repeat within one call."""
     keys = list(table.primary_key)
-    by_row = sqlite.insert(table).values({c: bindparam(_NEW + c.name) for c in table.c})
+    by_marks = sqlite.insert(table).values({c: bindparam(_NEW + c.name) for c in table.c})
     source = _unnested(list(table.c))
     wanted = select(*(source.c[c.name] for c in table.c)).order_by(source.c.position_in_array)
     by_array = postgresql.insert(table).from_select(list(table.c), wanted)
     return Bulk(
         [c.name for c in table.c],
-        by_row.on_conflict_do_update(index_elements=keys, set_=_others(by_row.excluded, table)),
+        by_marks.on_conflict_do_update(index_elements=keys, set_=_others(by_marks.excluded, table)),
         by_array.on_conflict_do_update(index_elements=keys, set_=_others(by_array.excluded, table)),
     )
 
 
 def bulk_save(table: Table, changing: Sequence[str]) -> Bulk:
     """Set the columns `changing` of rows whose stored version is one less than the given; others are not touched."""
-    by_row = (
-        update(table)
-        .values({name: bindparam(_NEW + name) for name in changing})
-        .where(
-            table.c.id == bindparam(_NEW + "id"),
-            table.c.version == bindparam(_NEW + "version", type_=table.c.version.type) - _ONE,
-        )
+    columns = list(table.c)
+    return Bulk(
+        [c.name for c in columns],
+        _save_from(table, changing, _marked(columns)),
+        _save_from(table, changing, _unnested(columns)),
     )
-    source = _unnested(list(table.c))
-    by_array = (
+
+
+def _save_from(table: Table, changing: Sequence[str], given: Any) -> ClauseElement:
+    return (
         update(table)
-        .values({name: source.c[name] for name in changing})
-        .where(table.c.id == source.c.id, table.c.version == source.c.version - _ONE)
+        .values({name: given.c[name] for name in changing})
+        .where(table.c.id == given.c.id, table.c.version == given.c.version - _ONE)
     )
-    return Bulk([c.name for c in table.c], by_row, by_array)
 
 
 def _others(excluded: Mapping[str, Any] | Any, table: Table) -> dict[str, Any]:
@@ -197,3 +212,10 @@ def _unnested(columns: Sequence[Column[Any]]) -> Any:
 def _element(source: Column[Any]) -> Any:
     """The column's type; a collation has no place in a cast."""
     return Text() if isinstance(source.type, Text) else source.type
+
+
+def _marked(columns: Sequence[Column[Any]]) -> Any:
+    """One row of `?` marks for `columns` as a table, which `Bulk.marks` makes many."""
+    marks = text(f"(VALUES ({', '.join(':' + _NEW + c.name for c in columns)}))")
+    named = [literal_column(f"column{n}", c.type).label(c.name) for n, c in enumerate(columns, 1)]
+    return select(*named).select_from(marks).subquery("given")

@@ -26,6 +26,7 @@ class Backend(Protocol):
 
     attempts: int
     pause: float
+    queues_entries: bool
 
     async def read(self, work: Callable[[Link], Awaitable[T]]) -> T: ...  # noqa: D102  see the backends
     async def write(self, work: Callable[[Unit], Awaitable[T]]) -> T: ...  # noqa: D102  see the backends

@@ -221,10 +221,6 @@ _REFUSAL = "ledger entries are only ever added"
 SQLITE = (
     f"CREATE TRIGGER ledger_entries_keep BEFORE UPDATE ON ledger_entries BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END",
     f"CREATE TRIGGER ledger_entries_stay BEFORE DELETE ON ledger_entries BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END",
-    (
-        "CREATE TRIGGER ledger_entries_queue AFTER INSERT ON ledger_entries "
-        "BEGIN INSERT INTO ledger_unplaced (entry_id) VALUES (NEW.id); END"
-    ),
     "INSERT INTO ledger_head (one, size) VALUES (1, 0)",
     "INSERT INTO catalog_version (one, version) VALUES (1, 0)",
 )
