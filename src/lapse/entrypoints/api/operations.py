@@ -28,7 +28,7 @@ class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tru
     """Query parameters. What is not named in it is refused."""
 
 
-class Paging(Query, frozen=True):
+class Paging(Query, frozen=True, kw_only=True):
     """`limit` rows after the row with id `after`."""
 
     limit: int = 50
@@ -39,7 +39,7 @@ class Paging(Query, frozen=True):
         return Page(limit=min(max(self.limit, 1), 500) + 1, after=self.after or None, newest_first=newest_first)
 
 
-class NoQuery(Query, frozen=True):
+class NoQuery(Query, frozen=True, kw_only=True):
     """No query parameters."""
 
 

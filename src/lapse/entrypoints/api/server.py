@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ async def _serve(home: Home, settings: Settings, listener: socket.socket, log: L
         log.error("bug", id=instance, exc_info=error)
 
     async with open_app(home, on_trouble=on_trouble) as app:
-        server = uvicorn.Server(_configuration(app, on_bug))
+        server = _Server(_configuration(app, on_bug))
         url = _url(listener)
         async with running(app, log):
             with _announced(home, url):
@@ -57,6 +58,25 @@ async def _serve(home: Home, settings: Settings, listener: socket.socket, log: L
                 await server.serve(sockets=[listener])
             log.info("ending")
     log.info("ended")
+
+
+class _Server(uvicorn.Server):
+    """Ends in order on SIGTERM and SIGINT, and leaves it to the caller to finish what runs beside it.
+
+    uvicorn's own way raises the signal again as soon as the API has ended, and takes the enforcer down with it.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop serving at the first signal, and drop what is still open at the second."""
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, self.handle_exit, one, None)
+        try:
+            yield
+        finally:
+            for one in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(one)
 
 
 def _configuration(app: App, on_bug: object) -> uvicorn.Config:

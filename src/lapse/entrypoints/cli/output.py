@@ -75,7 +75,7 @@ def facts(pairs: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
     for name, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
-        if value not in {None, "", ()}:
+        if value not in (None, "", ()):
             text = safe(value, longest=2_000)
             grid.add_row(name, Text(text, style=_STYLES.get(text.replace(" ", "_"), "")))
     _console().print(grid)

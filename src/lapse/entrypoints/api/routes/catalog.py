@@ -16,13 +16,13 @@ from lapse.identity.catalog_files import catalog_from_files
 ROUTES = Routes("catalog")
 
 
-class FilesBody(Body, frozen=True):
+class FilesBody(Body, frozen=True, kw_only=True):
     """Files by name, as text."""
 
     files: dict[str, str]
 
 
-class DryRunQuery(Query, frozen=True):
+class DryRunQuery(Query, frozen=True, kw_only=True):
     """`dry_run=1`: say what would change, and change nothing."""
 
     dry_run: bool = False

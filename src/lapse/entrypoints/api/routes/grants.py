@@ -15,7 +15,7 @@ from lapse.entrypoints.api.visibility import only_own, require_sight_of
 ROUTES = Routes("grants")
 
 
-class GrantQuery(Paging, frozen=True):
+class GrantQuery(Paging, frozen=True, kw_only=True):
     """Which grants: in one of the states, of somebody, on a resource, of an entitlement or a request."""
 
     state: tuple[GrantState, ...] = ()
@@ -25,7 +25,7 @@ class GrantQuery(Paging, frozen=True):
     request_id: str | None = None
 
 
-class ExtendBody(Body, frozen=True):
+class ExtendBody(Body, frozen=True, kw_only=True):
     """More time: `duration` is added to the end of the grant, under today's policy."""
 
     duration: str

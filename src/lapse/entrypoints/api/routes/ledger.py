@@ -20,14 +20,14 @@ ROUTES = Routes("ledger")
 _READERS = (Scope.AUDIT, Scope.ADMIN, Scope.REVIEW)
 
 
-class EntryQuery(Paging, frozen=True):
+class EntryQuery(Paging, frozen=True, kw_only=True):
     """Entries about one thing, or of types that begin like `type`."""
 
     subject: str | None = None
     type: str | None = None
 
 
-class VerifyBody(Body, frozen=True):
+class VerifyBody(Body, frozen=True, kw_only=True):
     """Checkpoints that were kept elsewhere: what is stored now must continue them."""
 
     checkpoints: list[str] = []

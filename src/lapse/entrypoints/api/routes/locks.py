@@ -12,7 +12,7 @@ from lapse.entrypoints.api.operations import Body, Call, Listing, Query, Routes
 ROUTES = Routes("locks")
 
 
-class NewLockBody(Body, frozen=True):
+class NewLockBody(Body, frozen=True, kw_only=True):
     """What to stop, and why. A lock on `everything` names no target."""
 
     kind: LockKind
@@ -20,7 +20,7 @@ class NewLockBody(Body, frozen=True):
     reason: str
 
 
-class LockQuery(Query, frozen=True):
+class LockQuery(Query, frozen=True, kw_only=True):
     """`all`: those that were removed too."""
 
     all: bool = False

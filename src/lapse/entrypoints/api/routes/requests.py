@@ -21,14 +21,14 @@ from lapse.ports import Page, Reader
 ROUTES = Routes("requests")
 
 
-class TicketBody(Body, frozen=True):
+class TicketBody(Body, frozen=True, kw_only=True):
     """A reference into another system."""
 
     system: str
     number: str
 
 
-class NewRequestBody(Body, frozen=True):
+class NewRequestBody(Body, frozen=True, kw_only=True):
     """What is asked for. `duration` is `PT2H` or `2h`; an empty beneficiary is the requester."""
 
     entitlement: str
@@ -50,26 +50,26 @@ class NewRequestBody(Body, frozen=True):
         )
 
 
-class PreviewBody(NewRequestBody, frozen=True):
+class PreviewBody(NewRequestBody, frozen=True, kw_only=True):
     """A request to explain. `requester` is somebody else than the caller: for auditors and administrators."""
 
     requester: str = ""
 
 
-class ReasonBody(Body, frozen=True):
+class ReasonBody(Body, frozen=True, kw_only=True):
     """Why."""
 
     reason: str = ""
 
 
-class DecisionBody(Body, frozen=True):
+class DecisionBody(Body, frozen=True, kw_only=True):
     """A vote. A denial needs a reason."""
 
     verdict: Verdict
     reason: str = ""
 
 
-class RequestQuery(Paging, frozen=True):
+class RequestQuery(Paging, frozen=True, kw_only=True):
     """Which requests: in one of the states, by (or for) somebody, for an entitlement."""
 
     state: tuple[RequestState, ...] = ()

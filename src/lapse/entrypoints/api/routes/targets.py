@@ -18,7 +18,7 @@ ROUTES = Routes("targets")
 _READERS = (Scope.ADMIN, Scope.AUDIT, Scope.REVIEW)
 
 
-class TargetBody(Body, frozen=True):
+class TargetBody(Body, frozen=True, kw_only=True):
     """Exactly one of: the DSN itself (it is sealed at once), the name of an environment variable, or a file."""
 
     dsn: str = ""
@@ -26,7 +26,7 @@ class TargetBody(Body, frozen=True):
     dsn_file: str = ""
 
 
-class DriftQuery(Query, frozen=True):
+class DriftQuery(Query, frozen=True, kw_only=True):
     """`all`: what was cleared too."""
 
     resource: str | None = None

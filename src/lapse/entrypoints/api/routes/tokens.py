@@ -13,7 +13,7 @@ from lapse.entrypoints.api.operations import Body, Call, Listing, Routes
 ROUTES = Routes("tokens")
 
 
-class NewTokenBody(Body, frozen=True):
+class NewTokenBody(Body, frozen=True, kw_only=True):
     """Whose token, for what, and for how long (at most a year)."""
 
     principal: str
