@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 from lapse.__main__ import demo, embedded, serve
@@ -125,7 +125,7 @@ class Serving:
             raise
         return self.process.returncode
 
-    def __enter__(self) -> Serving:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

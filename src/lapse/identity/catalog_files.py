@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from lapse.domain.catalog import Catalog
@@ -21,7 +22,7 @@ from lapse.policy.yaml_tree import Map, Tree, read_tree
 
 MOST_FILES = 200
 _TEXTS = ("display_name", "email", "department", "title")
-_LINKS = {"alias_of": "principal", "sponsor": "principal", "owner": "principal", "manager": "principal"}
+_LINKS = ("alias_of", "sponsor", "owner", "manager")
 
 
 class CatalogErrors(InvalidInput):
@@ -143,8 +144,8 @@ class _File:
                 "active": read.flag,
                 "left_at": read.time,
                 "accounts": self._accounts,
-                **{text: lambda n, what=text: read.prose(n, what) for text in _TEXTS},
-                **{link: lambda n, w=link, kind=to: read.reference(n, w, kind) for link, to in _LINKS.items()},
+                **{text: partial(read.prose, what=text) for text in _TEXTS},
+                **{link: partial(read.reference, what=link, kind="principal") for link in _LINKS},
             },
             "principal",
         )
@@ -224,7 +225,11 @@ class _File:
 
 
 def _check_references(found: _Found) -> None:
-    known = {"principal": found.principals, "group": found.groups, "resource": found.resources}
+    known: dict[str, Mapping[str, object]] = {
+        "principal": found.principals,
+        "group": found.groups,
+        "resource": found.resources,
+    }
     for reference in found.references:
         is_group = reference.kind == "party" and reference.name.startswith("group:")
         kind = {"party": "group" if is_group else "principal"}.get(reference.kind, reference.kind)

@@ -108,7 +108,7 @@ def list_resources(session: Session) -> None:
     rows = [
         (f"{r['name']}/{e['role']}", r["connector"], r["owner"], _tags(r["tags"] | e["tags"]), e["title"])
         for r in items
-        for e in r["entitlements"] or [{"role": "–", "tags": {}, "title": "no roles yet"}]
+        for e in r["entitlements"] or [{"role": "-", "tags": {}, "title": "no roles yet"}]
     ]
     if not rows:
         say("there are no resources; `lapse catalog apply FILE…` adds them")

@@ -50,14 +50,15 @@ def command(app: typer.Typer, name: str, **more: Any) -> Callable[[F], F]:
             session = ctx.obj
             function(Session(options=common.over(session.options), parts=session.parts), **given)
 
-        _describe(run, own, function.__doc__ or "")
+        describe(run, own, function.__doc__ or "")
         app.command(name, **more)(run)
         return function
 
     return register
 
 
-def _describe(run: Any, own: list[inspect.Parameter], text: str) -> None:
+def describe(run: Any, own: list[inspect.Parameter], text: str) -> None:
+    """Give `run` the signature from which the command line is made: its own parameters, and those that all have."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     context = inspect.Parameter("ctx", keyword, annotation=typer.Context)
     mine = [parameter.replace(kind=keyword) for parameter in own]

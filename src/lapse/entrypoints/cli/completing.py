@@ -36,7 +36,7 @@ def _listing(path: str, name: Callable[[dict[str, str]], str], incomplete: str) 
 
 
 def _items(path: str) -> Iterable[dict[str, str]]:
-    """What a server on this machine lists; nothing without one, since opening a store takes too long for a key press."""
+    """What a server on this machine lists; nothing without one: opening a store takes too long for a key press."""
     import json
     import os
     from urllib.request import Request, urlopen

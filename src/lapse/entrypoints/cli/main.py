@@ -7,9 +7,10 @@ Errors are one lowercase sentence on standard error and a hint; a traceback is s
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ import typer
 
 from lapse import __version__
 from lapse.domain.errors import Conflict, Corrupt, InvalidInput, LapseError, NotFound, Refused, Unavailable
-from lapse.entrypoints.cli.commands import COMMON
+from lapse.entrypoints.cli.commands import describe
 from lapse.entrypoints.cli.session import FileErrors, Options, Parts, Session
 
 EXIT_CODES: dict[type[LapseError], int] = {
@@ -30,6 +31,7 @@ EXIT_CODES: dict[type[LapseError], int] = {
 }
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+_VERSION = Annotated[bool, typer.Option("--version", help="Print the version.")]
 _VALUED = {"--as", "--home", "--url", "--token"}
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("setup", "Set up a home folder: settings, keys, store and a first token."),
@@ -116,22 +118,15 @@ def _listed_only() -> None:
     """Never runs: the command that is named has its module loaded."""
 
 
-def _root(parts: Parts) -> Any:
-    def root(
-        ctx: typer.Context,
-        *,
-        acting: COMMON["acting"] = "",  # type: ignore[valid-type]
-        json: COMMON["json"] = False,  # type: ignore[valid-type]
-        home: COMMON["home"] = "",  # type: ignore[valid-type]
-        url: COMMON["url"] = "",  # type: ignore[valid-type]
-        token: COMMON["token"] = "",  # type: ignore[valid-type]  # noqa: S107  not a password: not given
-        version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    ) -> None:
+def _root(parts: Parts) -> Callable[..., None]:
+    def root(ctx: typer.Context, *, version: bool = False, **common: Any) -> None:
         if version:
             sys.stdout.write(f"lapse {__version__}\n")
             raise typer.Exit
-        ctx.obj = Session(options=Options(acting=acting, json=json, home=home, url=url, token=token), parts=parts)
+        ctx.obj = Session(options=Options(**common), parts=parts)
 
+    own = inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_VERSION)
+    describe(root, [own], "")
     return root
 
 

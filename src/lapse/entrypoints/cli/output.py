@@ -18,7 +18,7 @@ from lapse.domain.names import shown
 from lapse.domain.times import parse_time
 
 _PIPE_WIDTH = 400
-_DASH = "–"
+DASH = "-"
 _STYLES = {
     **dict.fromkeys(("active", "approved", "ok", "keep", "clear", "yes"), "green"),
     **dict.fromkeys(
@@ -47,7 +47,7 @@ def print_json(data: Any) -> None:
 def safe(value: Any, longest: int = 200) -> str:
     """Any value as text that only shows what it is."""
     if value is None or value == "":
-        return _DASH
+        return DASH
     return shown(str(value).replace("\n", " "), longest=longest)
 
 
@@ -89,7 +89,7 @@ def words(state: str) -> str:
 def when(text: str | None, *, now: datetime | None = None) -> str:
     """An RFC 3339 time, seen from now: `in 1h59m`, `3m ago`."""
     if not text:
-        return _DASH
+        return DASH
     try:
         apart = parse_time(text) - (now or datetime.now(UTC))
     except InvalidInput:
@@ -103,7 +103,7 @@ def when(text: str | None, *, now: datetime | None = None) -> str:
 def clock(text: str | None) -> str:
     """An RFC 3339 time as local wall-clock time, with the date if it is another day."""
     if not text:
-        return _DASH
+        return DASH
     local = parse_time(text).astimezone()
     same_day = local.date() == datetime.now(UTC).astimezone().date()
     return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S")
@@ -112,7 +112,7 @@ def clock(text: str | None) -> str:
 def duration(text: str | None) -> str:
     """An ISO 8601 duration for people."""
     if not text:
-        return _DASH
+        return DASH
     try:
         return human_duration(parse_duration(text))
     except InvalidInput:

@@ -57,7 +57,7 @@ def check(session: Session, files: Files) -> None:
     say("next: `lapse policy apply` with the same files puts it in force")
 
 
-def explain(
+def explain(  # noqa: PLR0913, PLR0917  one an option
     session: Session,
     entitlement: EntitlementName,
     how_long: Duration,

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     command(app, "deny")(deny)
 
 
-def create(
+def create(  # noqa: PLR0913, PLR0917  one an option
     session: Session,
     entitlement: EntitlementName,
     how_long: Duration,

@@ -1,10 +1,418 @@
-"""`lapse review`, `detector`: the recurring security review."""
+"""`lapse review`, `detector`: the recurring security review, its six steps one by one or all in one go.
+
+`review run --target DSN` and `review verify PACK` need neither a home folder nor a server.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+
+from lapse.domain.errors import InvalidInput, NotFound
+from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm, group
+from lapse.entrypoints.cli.output import clock, facts, note, plural, print_json, safe, say, table, when, words
+from lapse.entrypoints.cli.session import Api, Session, quoted
+
+STEPS = {
+    "collect": "audit: collect the whole population",
+    "audit": "audit: who holds what, until when",
+    "validate": "validate: purpose and use of each permission",
+    "workflows": "workflows: approvals re-derived, lateness measured",
+    "adjust": "adjust: what the policy should be instead",
+    "seal": "document: report and sealed pack",
+}
+_NEXT = dict(zip(("started", "collected", "audited", "validated", "examined", "adjusted"), STEPS, strict=True))
+_SEVERITIES = ("critical", "high", "medium", "low")
+
+ReviewId = Annotated[str, typer.Argument(metavar="REVIEW", help="The review; the newest if left out.")]
+Scope = Annotated[str, typer.Option(metavar="SCOPE", help="`all`, `resource:NAME` or `tag:KEY=VALUE`.")]
+PeriodText = Annotated[str, typer.Option("--period", metavar="PERIOD", help="`2026-Q3`, `2026-07`, `2026` or `A..B`.")]
+Imports = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Evidence files from elsewhere (docs/evidence.md).")
+]
+People = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="CSV of who works here: name,email,login,active,left_at.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    del app
+    review = group("review", "The recurring security review.")
+    app.add_typer(review, name="review")
+    command(review, "run")(run)
+    command(review, "start")(start)
+    for name in STEPS:
+        command(review, name)(_step_command(name))
+    for name, function in (("list", list_reviews), ("show", show), ("items", items), ("findings", findings)):
+        command(review, name)(function)
+    command(review, "decide")(decide)
+    command(review, "pack")(pack)
+    command(review, "verify")(verify)
+    detector = group("detector", "What a review looks for.")
+    app.add_typer(detector, name="detector")
+    command(detector, "list")(list_detectors)
+    command(detector, "show")(show_detector)
+
+
+def run(
+    session: Session,
+    scope: Scope = "all",
+    period: PeriodText = "",
+    target: Annotated[str, typer.Option(metavar="DSN", help="Review this PostgreSQL, with nothing set up.")] = "",
+    people: People = None,
+    imports: Imports = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="With --target: where report and pack go.")] = Path(
+        "lapse-review"
+    ),
+) -> None:
+    """Go through all six steps, and write the report and the sealed pack."""
+    if target:
+        _run_brownfield(session, target, people, out)
+        return
+    with session.api() as api:
+        review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": ""})
+        with _progress(session) as advance:
+            for name in STEPS:
+                advance(name)
+                done = api.post(f"/reviews/{quoted(review['id'])}/stages/{name}", _stage_body(name, imports, people))
+        result = api.get(f"/reviews/{quoted(review['id'])}/result")
+    places = done["summary"]
+    _print_result(session, review["id"], result, report=places["report"], pack=places["pack"])
+
+
+def start(
+    session: Session,
+    scope: Scope = "all",
+    period: PeriodText = "",
+    title: Annotated[str, typer.Option(metavar="TEXT", help="What the report is called.")] = "",
+) -> None:
+    """Step 1, scope: say what is reviewed, and over which period."""
+    with session.api() as api:
+        review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": title})
+    if session.json:
+        print_json(review)
+        return
+    say(f"review {review['id']} is started: {safe(review['scope'])}, {review['period']}")
+    say(f"next: `lapse review collect {review['id']}`")
+
+
+def list_reviews(session: Session) -> None:
+    """List reviews, newest first."""
+    with session.api() as api:
+        rows = api.get("/reviews")["items"]
+    if session.json:
+        print_json(rows)
+    elif not rows:
+        say("there are no reviews yet; `lapse review run` goes through all six steps")
+    else:
+        table(
+            ("REVIEW", "SCOPE", "PERIOD", "STATE", "STARTED", "BY"),
+            ((r["id"], r["scope"], r["period"], r["state"], when(r["started_at"]), r["started_by"]) for r in rows),
+            flexible=1,
+        )
+
+
+def show(session: Session, review: ReviewId = "") -> None:
+    """Show how far a review is, and what to do next."""
+    with session.api() as api:
+        found = _review(api, review)
+        todo = api.get(f"/reviews/{quoted(found['id'])}/items", undecided=True)["items"]
+    if session.json:
+        print_json(found | {"undecided": len(todo)})
+        return
+    facts(
+        {
+            "review": found["id"], "title": found["title"], "scope": found["scope"], "period": found["period"],
+            "state": found["state"], "started": f"{clock(found['started_at'])} by {found['started_by']}",
+            "sealed": clock(found["sealed_at"]) if found["sealed_at"] else "", "undecided items": str(len(todo)),
+        }
+    )  # fmt: skip
+    if found["state"] in _NEXT:
+        say(f"next: `lapse review {_NEXT[found['state']]} {found['id']}`")
+    else:
+        say(f"next: `lapse review pack {found['id']}` saves the sealed pack")
+
+
+def items(
+    session: Session,
+    review: ReviewId = "",
+    undecided: Annotated[bool, typer.Option("--undecided", help="Only what nobody decided yet.")] = False,
+    limit: Limit = 30,
+) -> None:
+    """List the permissions to decide on, riskiest first."""
+    with session.api() as api:
+        found = _review(api, review)
+        rows = api.get(f"/reviews/{quoted(found['id'])}/items", undecided=undecided)["items"]
+    if session.json:
+        print_json(rows[:limit])
+        return
+    if not rows:
+        say("there are no items" + (" left to decide" if undecided else f"; the review is {found['state']}"))
+        return
+    table(
+        ("ITEM", "WHO", "HOLDS", "HOW", "USED", "SUGGESTED", "DECIDED"),
+        (
+            (i["id"], i["principal"] or i["account"], f"{i['resource']}/{i['role']}", i["holding"],
+             i["usage"], i["recommendation"], words(i["decision"] or ""))
+            for i in rows[:limit]
+        ),
+        flexible=2,
+    )  # fmt: skip
+    if len(rows) > limit:
+        say(f"{len(rows) - limit} more; `--limit` shows them")
+    say("next: `lapse review decide ITEM keep|shorten|revoke --reason …`")
+
+
+def findings(session: Session, review: ReviewId = "", limit: Limit = 50) -> None:
+    """List what a review found, worst first."""
+    with session.api() as api:
+        found = _review(api, review)
+        result = api.get(f"/reviews/{quoted(found['id'])}/result")
+    rows = _findings(result)
+    if session.json:
+        print_json(rows[:limit])
+    elif not rows:
+        say("nothing was found")
+        _say_not_assessed(result)
+    else:
+        _print_findings(rows[:limit])
+        _say_not_assessed(result)
+
+
+def decide(
+    session: Session,
+    item: Annotated[str, typer.Argument(metavar="ITEM")],
+    decision: Annotated[str, typer.Argument(metavar="keep|shorten|revoke")],
+    reason: Reason = "",
+    yes: Yes = False,
+) -> None:
+    """Decide on one permission. A revocation is carried out at once, and read back."""
+    if decision not in {"keep", "shorten", "revoke"}:
+        raise InvalidInput(f"`{safe(decision)}` is no decision", hint="say keep, shorten or revoke")
+    if decision == "revoke":
+        confirm(f"revoke what item {item} is about?", yes=yes)
+    with session.api() as api:
+        found = api.post(f"/review-items/{quoted(item)}/decision", {"decision": decision, "reason": reason})
+    if session.json:
+        print_json(found)
+        return
+    say(f"item {found['id']}: {decision}")
+    if found["carried_out_at"]:
+        say(f"  carried out, and seen to be gone at {clock(found['carried_out_at'])}: {safe(found['outcome'])}")
+    elif decision == "revoke":
+        say(f"  not carried out yet: {safe(found['outcome'])}")
+
+
+def pack(
+    session: Session,
+    review: ReviewId = "",
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where to save it.")] = None,
+) -> None:
+    """Save the sealed pack of a review."""
+    with session.api() as api:
+        found = _review(api, review)
+        content = api.download(f"/reviews/{quoted(found['id'])}/pack")
+    path = to or Path(f"review-{found['id']}.zip")
+    if path.exists():
+        raise InvalidInput(f"`{path}` exists", hint="name another file with --to")
+    path.write_bytes(content)
+    if session.json:
+        print_json({"pack": str(path)})
+        return
+    say(f"saved {path} ({len(content):,} bytes)")
+    say(f"next: `lapse review verify {path}`")
+
+
+def verify(
+    session: Session,
+    path: Annotated[Path, typer.Argument(metavar="PACK", help="The zip file, or the unpacked folder.")],
+    key: Annotated[str, typer.Option(metavar="VKEY", help="The key that must have signed it.")] = "",
+) -> None:
+    """Verify a sealed pack offline: signature, every file, the ledger's proofs."""
+    from lapse.review.pack import report_lines, verify_pack
+
+    if not path.exists():
+        raise NotFound(f"there is no `{path}`", hint="name the zip file or the folder of a pack")
+    outcome = verify_pack(str(path), key or None)
+    if session.json:
+        problems = [{"file": p.file, "problem": p.problem} for p in outcome.problems]
+        print_json({"ok": outcome.ok, "problems": problems, "manifest_sha256": outcome.manifest_sha256})
+    else:
+        for line in report_lines(outcome):
+            say(line)
+    if not outcome.ok:
+        raise typer.Exit(1)
+
+
+def list_detectors(session: Session) -> None:
+    """List what a review looks for."""
+    from lapse.domain.data import to_data
+    from lapse.review.detector import all_detectors
+
+    found = all_detectors()
+    if session.json:
+        print_json([to_data(detector) for detector in found])
+        return
+    table(
+        ("ID", "DETECTOR", "SEVERITY", "CONFIDENCE", "STEP"),
+        ((d.id, d.title, d.severity, d.confidence, d.step) for d in found),
+        flexible=1,
+    )
+    say("next: `lapse detector show ID`")
+
+
+def show_detector(session: Session, name: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one detector: its question, what it needs, and its SQL."""
+    from lapse.domain.data import to_data
+    from lapse.review.detector import all_detectors
+
+    found = next((d for d in all_detectors() if d.id == name.upper()), None)
+    if found is None:
+        raise NotFound(f"there is no detector `{safe(name)}`", hint="`lapse detector list` shows them")
+    if session.json:
+        print_json(to_data(found))
+        return
+    facts(
+        {
+            "detector": f"{found.id}, version {found.version}", "title": found.title, "question": found.question,
+            "severity": found.severity, "confidence": found.confidence, "needs": ", ".join(found.needs),
+            "remediation": found.remediation, "would clear if": found.would_clear,
+            "clauses": ", ".join(found.clauses),
+        }
+    )  # fmt: skip
+    say()
+    say(found.sql.strip())
+
+
+def _step_command(name: str) -> Callable[..., None]:
+    def plain(session: Session, review: ReviewId = "") -> None:
+        _take_step(session, name, review, {})
+
+    def collecting(session: Session, review: ReviewId = "", imports: Imports = None, people: People = None) -> None:
+        _take_step(session, name, review, _stage_body(name, imports, people))
+
+    function = collecting if name == "collect" else plain
+    title, _, rest = STEPS[name].partition(": ")
+    function.__doc__ = f"Step {name}, {title}: {rest}."
+    return function
+
+
+def _take_step(session: Session, name: str, review: str, body: Mapping[str, str]) -> None:
+    with session.api() as api:
+        found = _review(api, review)
+        done = api.post(f"/reviews/{quoted(found['id'])}/stages/{name}", body)
+    if session.json:
+        print_json(done)
+        return
+    say(f"review {found['id']} is {done['review']['state']}")
+    facts(done["summary"])
+    following = _NEXT.get(done["review"]["state"])
+    if name == "validate":
+        say(f"next: `lapse review items {found['id']}` shows what to decide")
+    say(f"next: `lapse review {following} {found['id']}`" if following else "next: `lapse review verify PACK`")
+
+
+def _stage_body(name: str, imports: Path | None, people: Path | None) -> dict[str, str]:
+    if name != "collect":
+        return {}
+    given = {"imports": imports, "people": people}
+    return {key: str(path.absolute()) for key, path in given.items() if path is not None}
+
+
+def _run_brownfield(session: Session, dsn: str, people: Path | None, out: Path) -> None:
+    import asyncio
+
+    from lapse.bootstrap.reviewing import review_target
+    from lapse.domain.data import to_data
+
+    with _progress(session) as advance:
+        found = asyncio.run(review_target(dsn, out, people=people, on_stage=advance))
+    result: Any = to_data(found.result)
+    result["findings"] = to_data(found.result.findings)
+    result["runs"] = to_data(found.result.runs)
+    report, archive = found.pack.folder / "report.html", found.pack.archive
+    _print_result(session, found.result.scope.review_id, result, report=str(report), pack=str(archive))
+
+
+@contextmanager
+def _progress(session: Session) -> Iterator[Callable[[str], None]]:
+    """A bar over the six steps on a terminal; nothing where nobody watches or data is wanted."""
+    if session.json or not sys.stderr.isatty():
+        yield lambda _name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(24), TextColumn("{task.description}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(STEPS))
+
+        def advance(name: str) -> None:
+            bar.update(task, completed=list(STEPS).index(name), description=STEPS[name])
+
+        yield advance
+
+
+def _print_result(session: Session, review_id: str, result: dict[str, Any], *, report: str, pack: str) -> None:
+    rows = _findings(result)
+    if session.json:
+        print_json({"review": review_id, "report": report, "pack": pack, "findings": rows})
+        return
+    counts = {severity: sum(1 for row in rows if row["severity"] == severity) for severity in _SEVERITIES}
+    say(f"review {review_id}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    if rows:
+        _print_findings(rows[:15])
+    if len(rows) > 15:  # noqa: PLR2004  as many as fit on a screen
+        say(f"{len(rows) - 15} more are in the report")
+    _say_not_assessed(result)
+    say(f"report: {report}")
+    say(f"pack:   {pack}")
+    say(f"next: open the report, and check the pack with `lapse review verify {pack}`")
+
+
+def _print_findings(rows: list[dict[str, Any]]) -> None:
+    table(
+        ("SEVERITY", "ID", "ABOUT", "WHAT"),
+        ((row["severity"], row["detector"], row["resource"] or row["subject"], row["summary"]) for row in rows),
+        flexible=3,
+    )
+
+
+def _findings(result: dict[str, Any]) -> list[dict[str, Any]]:
+    if "findings" in result:
+        found: list[dict[str, Any]] = result["findings"]
+        return found
+    stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
+    rows = [finding for stage in stages for finding in stage["findings"]]
+    return sorted(rows, key=lambda row: (_SEVERITIES.index(row["severity"]), row["detector"], row["subject"]))
+
+
+def _say_not_assessed(result: dict[str, Any]) -> None:
+    stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
+    blind = sorted({run["detector"] for stage in stages for run in stage["runs"] if run["status"] == "not assessed"})
+    if blind:
+        note(f"{plural(len(blind), 'question')} could not be assessed for lack of data: {', '.join(blind)}")
+
+
+def _review(api: Api, given: str) -> dict[str, Any]:
+    """The review that was named, or the newest."""
+    if given:
+        found: dict[str, Any] = api.get(f"/reviews/{quoted(given)}")
+        return found
+    rows = api.get("/reviews")["items"]
+    if not rows:
+        raise NotFound("there are no reviews yet", hint="`lapse review start` opens one")
+    newest: dict[str, Any] = rows[0]
+    return newest
+
+
+def _this_quarter() -> str:
+    from datetime import UTC, datetime
+
+    today = datetime.now(UTC)
+    return f"{today.year}-Q{(today.month + 2) // 3}"

@@ -148,7 +148,7 @@ def _print_check(resource: str, found: dict[str, Any], *, ok: bool) -> None:
     say(f"{safe(found['server'])}; ways in which access ends there: {', '.join(found['fences'])}")
     table(
         ("", "RIGHT", "NEEDED FOR"),
-        (("ok" if i["ok"] else "no" if i["required"] else "–", i["name"], i["needed_for"]) for i in found["items"]),
+        (("ok" if i["ok"] else "no" if i["required"] else "-", i["name"], i["needed_for"]) for i in found["items"]),
         flexible=2,
     )
     for item in found["items"]:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from lapse.entrypoints.api.operations import Operation
-from lapse.entrypoints.api.routes import about, catalog, grants, ledger, locks, policies, requests, targets, tokens
+from lapse.entrypoints.api.routes import (
+    about,
+    catalog,
+    grants,
+    ledger,
+    locks,
+    policies,
+    requests,
+    reviews,
+    targets,
+    tokens,
+)
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
-    for module in (requests, grants, locks, targets, catalog, policies, tokens, ledger, about)
+    for module in (requests, grants, locks, targets, catalog, policies, tokens, ledger, reviews, about)
     for operation in module.ROUTES.operations
 )

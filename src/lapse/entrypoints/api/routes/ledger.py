@@ -30,7 +30,7 @@ class EntryQuery(Paging, frozen=True, kw_only=True):
 class VerifyBody(Body, frozen=True, kw_only=True):
     """Checkpoints that were kept elsewhere: what is stored now must continue them."""
 
-    checkpoints: list[str] = []
+    checkpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
