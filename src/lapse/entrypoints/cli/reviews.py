@@ -19,12 +19,12 @@ from lapse.entrypoints.cli.output import clock, facts, note, plural, print_json,
 from lapse.entrypoints.cli.session import Api, Session, quoted
 
 STEPS = {
-    "collect": "audit: collect the whole population",
-    "audit": "audit: who holds what, until when",
-    "validate": "validate: purpose and use of each permission",
-    "workflows": "workflows: approvals re-derived, lateness measured",
-    "adjust": "adjust: what the policy should be instead",
-    "seal": "document: report and sealed pack",
+    "collect": "2, audit: collect the whole population",
+    "audit": "2, audit: who holds what, until when",
+    "validate": "3, validate: purpose and use of each permission",
+    "workflows": "4, workflows: approvals re-derived, lateness measured",
+    "adjust": "5, adjust: what the policy should be instead",
+    "seal": "6, document: report and sealed pack",
 }
 _NEXT = dict(zip(("started", "collected", "audited", "validated", "examined", "adjusted"), STEPS, strict=True))
 _SEVERITIES = ("critical", "high", "medium", "low")
@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
     command(detector, "show")(show_detector)
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917  one parameter an option
     session: Session,
     scope: Scope = "all",
     period: PeriodText = "",
@@ -297,8 +297,7 @@ def _step_command(name: str) -> Callable[..., None]:
         _take_step(session, name, review, _stage_body(name, imports, people))
 
     function = collecting if name == "collect" else plain
-    title, _, rest = STEPS[name].partition(": ")
-    function.__doc__ = f"Step {name}, {title}: {rest}."
+    function.__doc__ = f"Step {STEPS[name]}."
     return function
 
 
