@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lapse.domain.requests import Ticket
-from lapse.policy import evaluate, lint, parse
+from lapse.policy import PolicyErrors, evaluate, lint, parse
 from lapse.policy.expressions.types import FUNCTIONS, MACROS, METHODS, VARIABLES
 from lapse.policy.language import EFFECTS, LIMIT, OFFER
 from lapse.policy.schema import policy_schema
@@ -47,11 +47,21 @@ def test_the_guide_explains_every_key_variable_and_function():
 
 
 def test_the_errors_in_the_guide_are_those_of_the_program():
-    for message in (
-        "there is no attribute `departmnt` here (did you mean `department`?)",
-        "`2 hours` is not a duration",
-    ):
-        assert message in GUIDE
+    shown = [line for line in GUIDE.splitlines() if line.startswith("policy.yaml:")]
+    broken = """version: 1
+# A policy with
+# two mistakes
+offers:
+  - name: read
+    to: anyone
+    when: principal.departmnt == "it"
+    entitlements: "*/reader"
+    max_duration: 2 hours
+    auto_approve: true
+"""
+    with pytest.raises(PolicyErrors) as caught:
+        parse({"policy.yaml": broken})
+    assert [str(problem) for problem in caught.value.problems] == shown
 
 
 ANSWERS = [

@@ -108,7 +108,7 @@ def votes(terms):
     return sum(stage.quorum for stage in terms.stages)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OFFER_LISTS, LIMIT_LISTS, LIMITS, ASKS)
 def test_a_further_limit_never_permits_more(offers, limits, further, question):
     if not offers:
@@ -128,7 +128,7 @@ def test_a_further_limit_never_permits_more(offers, limits, further, question):
         assert all(strict[frozenset(s.approvers)] >= s.quorum for s in looser.terms.stages)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OFFER_LISTS, LIMIT_LISTS, ASKS, st.integers(0, 3))
 def test_an_offer_less_never_permits_more(offers, limits, question, removed):
     fewer = [values for n, values in enumerate(offers) if n != removed]
@@ -137,7 +137,7 @@ def test_an_offer_less_never_permits_more(offers, limits, question, removed):
     assert evaluate(policy(offers, limits), question).allowed or not evaluate(policy(fewer, limits), question).allowed
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OFFER_LISTS, LIMIT_LISTS, ASKS)
 def test_what_is_allowed_is_allowed_by_everything_that_counts(offers, limits, question):
     if not (offers or limits):
@@ -158,7 +158,7 @@ def test_what_is_allowed_is_allowed_by_everything_that_counts(offers, limits, qu
     assert all(votes(o.terms) >= votes(evaluation.terms) for o in evaluation.offers if o.terms)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OFFER_LISTS, LIMIT_LISTS, ASKS)
 def test_a_pinned_question_has_the_same_answer_for_ever(offers, limits, question):
     if not (offers or limits):
@@ -172,7 +172,7 @@ def test_a_pinned_question_has_the_same_answer_for_ever(offers, limits, question
     assert all(line.isprintable() for line in explain_lines(evaluation, everything=True))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OFFER_LISTS, LIMIT_LISTS, ASKS)
 def test_a_rule_that_fails_never_permits(offers, limits, question):
     if not (offers or limits):

@@ -177,6 +177,11 @@ def test_two_faults_of_one_condition_are_both_told():
     assert [(p.line, p.column) for p in problems_of(text)] == [(8, 11), (8, 44)]
 
 
+def test_a_fault_in_text_with_escapes_is_told_at_its_beginning():
+    text = GOOD + '    when: "prin\\x63ipal.namex == 1"\n'
+    assert [(p.line, p.column) for p in problems_of(text)] == [(8, 11)]
+
+
 def test_a_rule_name_is_used_once_in_the_whole_policy():
     with pytest.raises(PolicyErrors) as caught:
         parse({"a.yaml": GOOD, "b.yaml": "version: 1\n" + limit("max_duration: 1h", name="read")})

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,6 +29,11 @@ def test_the_schema_is_one_of_its_draft():
 def test_the_committed_copies_are_the_generated_schema():
     assert (ROOT / "docs/policy.schema.json").read_text() == schema_text(), REGENERATE
     assert files(schema_module.__package__).joinpath("schema.json").read_text() == schema_text(), REGENERATE
+
+
+def test_the_module_prints_it():
+    printed = subprocess.run([sys.executable, "-m", "lapse.policy.schema"], capture_output=True, text=True, check=True)
+    assert printed.stdout == schema_text()
 
 
 def test_every_key_says_what_it_means():

@@ -161,15 +161,9 @@ def _pending_timeout(offer: Offer, everything: Iterable[Needs], ask: Ask) -> tim
 
 
 def _choose(offers: Iterable[RuleResult]) -> RuleResult | None:
-    possible = [offer for offer in offers if offer.terms is not None]
-    return min(possible, key=lambda offer: _burden(offer.terms), default=None)
-
-
-def _burden(terms: Terms | None) -> tuple[int, timedelta]:
     """Less is chosen: fewest votes, then the longest time. Ties go to the first in the files."""
-    if terms is None:
-        raise TypeError("only satisfied offers are compared")
-    return sum(stage.quorum for stage in terms.stages), -terms.max_duration
+    possible = [(sum(stage.quorum for stage in o.terms.stages), -o.terms.max_duration, o) for o in offers if o.terms]
+    return min(possible, key=lambda option: option[:2])[2] if possible else None
 
 
 def _allowed_reason(terms: Terms) -> str:

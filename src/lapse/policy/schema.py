@@ -31,5 +31,5 @@ def schema_text() -> str:
     return json.dumps(policy_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover  a test runs it in a process of its own
     sys.stdout.write(schema_text())

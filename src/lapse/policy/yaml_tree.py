@@ -98,8 +98,6 @@ def _events(file: str, text: str) -> Iterator[Any]:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         raise _not_yaml(file, place, str(error.problem or error.context or "")) from None
-    except PolicyErrors:
-        raise
     except Exception as error:  # noqa: BLE001  the parser's own failures on broken text are problems of the text
         raise _not_yaml(file, _first_odd_character(text), f"it cannot be read ({type(error).__name__})") from None
 

@@ -6,8 +6,10 @@ can never be equal is an error too: in a limit it would switch the limit off wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 from lapse.policy.expressions.syntax import (
     Binary,
@@ -38,6 +40,11 @@ from lapse.policy.problems import nearest
 DEEPEST_MACROS = 2
 """`exists` within `exists` and no deeper, so that no expression takes long, however many groups there are."""
 
+WEIGHT = 1_000
+"""The most characters of a pattern times its counted repetitions."""
+
+_ODD_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\\"']")
+_REPEATS = re.compile(r"\{\s*([0-9]*)\s*(?:,\s*([0-9]*)\s*)?\}")
 _NUMBERS = frozenset({"int", "uint", "double"})
 _ORDERED = _NUMBERS | {"string", "timestamp", "duration"}
 _SUMS: Mapping[tuple[str, str, str], str] = {
@@ -80,7 +87,7 @@ class _Checker:
         self.faults.append(Fault(at=at, message=message, hint=hint))
         return ANY
 
-    def type_of(self, node: Node, scope: _Scope) -> Type:  # noqa: C901, PLR0911  one case a kind of node
+    def type_of(self, node: Node, scope: _Scope) -> Type:  # noqa: PLR0911  one case a kind of node
         match node:
             case Literal():
                 return Type(node.kind)
@@ -100,7 +107,7 @@ class _Checker:
                 return self._unary(node, scope)
             case Binary():
                 return self._binary(node, scope)
-            case Choice():
+            case _:
                 return self._choice(node, scope)
 
     def _name(self, node: Name, scope: _Scope) -> Type:
@@ -226,7 +233,23 @@ class _Checker:
             self.fault(node.at, f"{receiver} has no method `{node.name}`")
         if len(args) != len(wanted) or not all(map(_may_equal, args, wanted)):
             self.fault(node.at, f"`{node.name}` takes {_listed(wanted)}, not {_listed(tuple(args))}")
+        elif node.name == "matches":
+            self._pattern(node)
         return result
+
+    def _pattern(self, node: Call) -> None:
+        """A pattern is written out, so that no requester chooses it, and small: the engine compiles it each time."""
+        pattern = node.args[0]
+        if not isinstance(pattern, Literal):
+            self.fault(pattern.at, "a pattern must be written out", 'as in `matches("^OPS-")`')
+        elif pattern.source[0] not in "rR" and _ODD_ESCAPE.search(pattern.source):
+            self.fault(pattern.at, "a pattern with escapes must be a raw text", 'as in `matches(r"^OPS-\\d+$")`')
+        elif (
+            len(pattern.source) * prod(int(most or least) for least, most in _REPEATS.findall(pattern.source)) > WEIGHT
+        ):
+            self.fault(pattern.at, "the pattern is too long or repeats too much", "use `startsWith` or `contains`")
+        elif self._macros > 1:
+            self.fault(node.at, "`matches` is not used in nested `exists` and the like", "use `startsWith`")
 
     def _function(self, node: Call, scope: _Scope) -> Type:
         if node.name == "has":
@@ -273,6 +296,10 @@ class _Checker:
         if node.name == "map":
             return Type("list", of=bodies[-1])
         return Type("list", of=inside) if node.name == "filter" else BOOL
+
+
+def _weight(pattern: str) -> int:
+    return len(pattern) * prod(max(int(most or least or 1), 1) for least, most in _REPEATS.findall(pattern))
 
 
 def _may_equal(left: Type, right: Type) -> bool:
