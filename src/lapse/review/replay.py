@@ -105,6 +105,9 @@ class Replay:
         case = self._cases[entry.subject]
         decision = from_data(Decision, dict(entry.after or {}))
         catalog = self._catalog.value()
+        if case.request.entitlement.partition("/")[0] not in catalog.resources:
+            case.unknown.append("the ledger does not say who could vote at the time")
+            return
         interested = interested_persons(case.request, catalog)
         for stage in case.request.terms.stages:
             allowed = eligible_persons(stage, case.request, catalog)
@@ -178,7 +181,7 @@ class _Recorded:
 
 def _outcome(case: _Case, state: str) -> Rederivation:
     if case.unknown:
-        return _not_derivable(case.request.id, state, "; ".join(case.unknown), case.request.policy_version)
+        return _not_derivable(case.request.id, state, "; ".join(dict.fromkeys(case.unknown)), case.request.policy_version)
     differences = list(case.differences)
     if state != case.recorded:
         differences.append(f"the store says {state}, the ledger {case.recorded}")
