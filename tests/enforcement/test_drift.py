@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lapse.domain.access import Observation, ObservedMembership
+from lapse.domain.access import Observation, ObservedAccount, ObservedMembership
 from lapse.domain.grants import Grant, GrantState
 from lapse.domain.resources import Entitlement
 from lapse.domain.targets import DriftKind
@@ -16,11 +16,9 @@ from support.clock import START
 READER = Entitlement(resource="pg", role="reader", native={"role": "app_reader", "mode": "membership"})
 
 
-def seen(*pairs, gaps=(), at=START):
+def seen(*pairs, at=START, **facts):
     memberships = tuple(ObservedMembership(member=member, role=role) for member, role in pairs)
-    return Observation(
-        resource="pg", observed_at=at, server="x", memberships=memberships, gaps=gaps, own_account="lapse"
-    )
+    return Observation(resource="pg", observed_at=at, server="x", memberships=memberships, own_account="lapse", **facts)
 
 
 def grant(account, state=GrantState.ACTIVE, **facts):
@@ -65,11 +63,34 @@ def test_access_from_before_a_grant_stays_standing_while_the_grant_lives():
 
 def test_a_grant_whose_access_is_gone_is_missing_unless_the_read_was_incomplete():
     assert [g.account for g in plan(seen(), [grant("alice")]).missing] == ["alice"]
-    assert plan(seen(gaps=("database x",)), [grant("alice")]).missing == ()
+    assert plan(seen(memberships_complete=False), [grant("alice")]).missing == ()
 
 
-def test_access_held_before_through_another_role_is_not_missed():
-    assert plan(seen(), [grant("alice", held_before=True)]).missing == ()
+def test_a_database_that_cannot_be_read_hides_no_membership():
+    known = plan(seen(("mallory", "app_reader"))).found
+    result = plan(seen(gaps=("database x",)), [grant("alice")], known)
+    assert [g.account for g in result.missing] == ["alice"]
+    assert [d.account for d in result.cleared] == ["mallory"]
+
+
+def test_access_held_before_is_missing_only_when_no_way_to_it_is_left():
+    before = [grant("alice", held_before=True)]
+    nested = replace(seen(), memberships=(ObservedMembership(member="alice", role="app_reader", via=("team",)),))
+    superuser = replace(seen(), accounts=(ObservedAccount(name="alice", can_login=True, powers=("superuser",)),))
+    assert plan(nested, before).missing == ()
+    assert plan(superuser, before).missing == ()
+    assert [g.account for g in plan(seen(), before).missing] == ["alice"]
+
+
+def test_every_grant_of_an_access_that_is_gone_is_missing():
+    overlapping = [replace(grant("alice"), id=name) for name in ("g1", "g2")]
+    ending = replace(grant("alice", GrantState.REVOKING), id="g3")
+    assert [g.id for g in plan(seen(), [*overlapping, ending]).missing] == ["g1", "g2"]
+
+
+def test_a_grant_that_began_after_the_read_is_not_missing():
+    late = grant("alice", activated_at=START + timedelta(seconds=1))
+    assert plan(seen(), [late]).missing == ()
 
 
 def test_a_grant_that_is_ending_or_starting_is_not_missing():
@@ -92,7 +113,7 @@ def test_known_drift_keeps_its_first_sight_and_clears_when_it_is_gone():
 
 def test_an_incomplete_read_clears_nothing():
     known = plan(seen(("mallory", "app_reader"))).found
-    assert plan(seen(gaps=("x",)), known=known).cleared == ()
+    assert plan(seen(memberships_complete=False), known=known).cleared == ()
 
 
 def test_roles_lapse_does_not_govern_and_its_own_account_are_left_alone():

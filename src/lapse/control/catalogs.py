@@ -42,7 +42,7 @@ async def apply(control: Control, actor: Actor, wanted: Catalog) -> tuple[Catalo
         _refuse_orphans(unfinished, current, wanted)
         await tx.replace_catalog(wanted)
         await tx.append([_entry(control, actor, step, current, wanted) for step in steps])
-        leavers = [g for g in unfinished if not _is_active(wanted, g.beneficiary)]
+        leavers = [g for g in unfinished if not wanted.may_hold(g.beneficiary)]
         await end_grants(
             tx,
             leavers,
@@ -78,11 +78,6 @@ def _refuse_orphans(unfinished: Sequence[Grant], current: Catalog, wanted: Catal
                 f"`{grant.entitlement}` is granted ({grant.id}) and would be removed or map to something else",
                 hint="revoke the grant first, or keep the entitlement until it ended",
             )
-
-
-def _is_active(catalog: Catalog, name: str) -> bool:
-    principal = catalog.principals.get(name)
-    return principal is not None and principal.active
 
 
 def _entry(control: Control, actor: Actor, step: CatalogChange, current: Catalog, wanted: Catalog) -> Entry:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from lapse.control.approvals import approve_request
 from lapse.control.context import Control
-from lapse.control.guards import acting_principal, refuse_locked
+from lapse.control.guards import acting_principal, refuse_leaver, refuse_locked
 from lapse.control.questions import ask_again
 from lapse.control.requests import close_request
 from lapse.domain.actors import Actor, Scope
@@ -66,6 +66,7 @@ async def _decide(
     earlier = list(await tx.decisions(request_id))
     stage = _open_stage_for(approver, request, earlier, catalog)
     if vote[0] is Verdict.APPROVE:
+        refuse_leaver(catalog, request.beneficiary)
         await _refuse_if_policy_changed(control, tx, request)
         await _refuse_if_extended_ended(tx, request)
     decision = _decision(control, request, stage, approver, catalog, vote)

@@ -20,9 +20,16 @@ def acting_principal(actor: Actor, catalog: Catalog) -> Principal:
         raise Refused(
             f"`{shown(actor.name)}` is not in the catalog", hint="add the principal and `lapse catalog apply`"
         )
-    if not principal.active:
-        raise Refused(f"`{principal.name}` is not active")
+    refuse_leaver(catalog, principal.name)
     return principal
+
+
+def refuse_leaver(catalog: Catalog, name: str) -> None:
+    """Raise `Refused` if `name`, or somebody it is an alias of or acts for, is not active."""
+    if not catalog.may_hold(name):
+        principal = catalog.principals.get(name)
+        who = "" if principal is None or not principal.active else ", since who it stands for is not"
+        raise Refused(f"`{shown(name)}` is not active{who}")
 
 
 def refuse_locked(locks: Iterable[Lock], catalog: Catalog, names: Iterable[str], entitlement: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lapse.control.context import Control
-from lapse.control.guards import acting_principal, require_party_to
+from lapse.control.guards import acting_principal, refuse_leaver, require_party_to
 from lapse.domain.actors import Actor
 from lapse.domain.catalog import Catalog
 from lapse.domain.durations import check_duration
@@ -125,8 +125,7 @@ def _checked_ticket(ticket: Ticket | None) -> Ticket | None:
 def _may_ask_for(requester: str, beneficiary: str, catalog: Catalog) -> None:
     """For oneself, or for an agent or service one answers for."""
     target = catalog.principal(beneficiary)
-    if not target.active:
-        raise Refused(f"`{target.name}` is not active")
+    refuse_leaver(catalog, target.name)
     person = catalog.person_of(requester)
     if requester != beneficiary and (person is None or person not in catalog.humans_behind(beneficiary)):
         raise Refused(

@@ -141,7 +141,8 @@ class Observation:
     """One read of a target. `gaps` lists what could not be read; with gaps it is not the full population.
 
     `evidence` says, per kind of row, where it was read from (catalog, view) and what it proves. `own_account` is the
-    account that lapse itself used for the read.
+    account that lapse itself used for the read. `memberships_complete` says that no gap hides an account or who holds
+    which role: then what is not there is known to be gone.
     """
 
     resource: str
@@ -153,6 +154,7 @@ class Observation:
     gaps: tuple[str, ...] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
     own_account: str = ""
+    memberships_complete: bool = True
 
     @property
     def complete(self) -> bool:

@@ -71,6 +71,20 @@ class Catalog:
         persons, lost = self._behind(name)
         return bool(persons) and not lost
 
+    def may_hold(self, name: str) -> bool:
+        """Whether `name` may hold access: it is active, and so is whoever it is an alias of or acts for."""
+        queue, seen = [name], set[str]()
+        while queue:
+            current = queue.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            chain = self._identities(current)
+            if not chain or not all(one.active for one in chain):
+                return False
+            queue += [one.sponsor for one in chain if one.sponsor]
+        return True
+
     def members_of(self, group: str) -> frozenset[str]:
         """All principals in `group`, through nested groups; a group that does not exist has no members."""
         members: set[str] = set()

@@ -58,6 +58,7 @@ class TargetRead:
     accounts: int
     memberships: int
     gaps: tuple[str, ...] = ()
+    memberships_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

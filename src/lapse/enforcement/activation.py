@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from lapse.domain.access import Applied, Assignment, Failed
+from lapse.domain.access import Applied, Failed
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import LapseError
-from lapse.domain.grants import ENDING, LIVE, EndReason, Grant, GrantState
+from lapse.domain.grants import Grant, GrantState
+from lapse.enforcement.admission import latest_end, parents_of, stop_what_may_not_start
 from lapse.enforcement.backoff import next_attempt
-from lapse.enforcement.parts import Parts, assignment_of, holding_of, transition
+from lapse.enforcement.before import gone_since, held_before
+from lapse.enforcement.parts import Parts, assignment_of, latest_ends, transition
 from lapse.ports import Connector
 
 GIVE_UP_AFTER = 5
@@ -25,104 +27,83 @@ GIVE_UP_AFTER = 5
 async def activate_batch(parts: Parts, resource: str, due: Sequence[Grant]) -> None:
     """Activate all of `due`, which are scheduled and past their start, or activating already."""
     catalog = await parts.store.read(lambda reader: reader.catalog())
-    allowed = await _stop_what_may_not_start(parts, [g for g in due if g.state is GrantState.SCHEDULED], catalog)
+    scheduled = [grant for grant in due if grant.state is GrantState.SCHEDULED]
+    parents = await parents_of(parts, scheduled)
+    allowed = await stop_what_may_not_start(parts, scheduled, catalog, parents)
+    planned = await _plan(parts, resource, allowed, catalog, parents)
+    ready = [grant for grant in allowed if grant.id in planned]
     try:
-        begun = await _begin(parts, resource, allowed, catalog)
+        begun = await _begin(parts, resource, ready, planned, catalog)
     except LapseError as error:
-        await _postpone(parts, allowed, error.message)
+        await _postpone(parts, ready, error.message)
         begun = []
     parts.on_step("activate.begun")
     again = [grant for grant in due if grant.state is GrantState.ACTIVATING]
     await _apply(parts, resource, [*begun, *again], catalog)
 
 
-async def _stop_what_may_not_start(parts: Parts, scheduled: Sequence[Grant], catalog: Catalog) -> list[Grant]:
-    """A lock, a leaver, or a window that passed while the target was away: such a grant ends unused."""
-    locks = await parts.store.read(lambda reader: reader.locks())
-    now = parts.clock.now()
-
-    def reason(grant: Grant) -> EndReason | None:
-        names = catalog.humans_behind(grant.beneficiary) | {grant.beneficiary}
-        principal = catalog.principals.get(grant.beneficiary)
-        if any(lock.covers(principals=names, entitlement=grant.entitlement) for lock in locks):
-            return EndReason.LOCKED
-        if principal is None or not principal.active:
-            return EndReason.POLICY_CHANGED
-        return EndReason.ELAPSED if grant.starts_at + grant.duration <= now else None
-
-    def stop(grant: Grant) -> Grant | None:
-        why = reason(grant)
-        return grant.cancelled(why, at=now) if why and grant.state is GrantState.SCHEDULED else None
-
-    stopped = {grant.id for grant in await transition(parts, [g for g in scheduled if reason(g)], stop)}
-    return [grant for grant in scheduled if grant.id not in stopped]
-
-
-async def _begin(parts: Parts, resource: str, scheduled: Sequence[Grant], catalog: Catalog) -> list[Grant]:
-    """Record what is there, and fix the deadline, before anything is applied."""
-    if not scheduled:
-        return []
-    connector = parts.connector(resource)
-    parents = await _parents(parts, scheduled)
-    planned = [_planned(parts, grant, connector, catalog, parents) for grant in scheduled]
-    before = {b.grant_id: b for b in await connector.look([assignment_of(g, catalog) for g in planned])}
-    explained = await _explained(parts, resource, planned, catalog)
-    parts.on_step("activate.looked")
-    begun = {}
-    for grant in planned:
-        own = explained.get(holding_of(grant, catalog))
-        held = own.held_before if own is not None else before[grant.id].held
-        begun[grant.id] = (grant.account, bool(held), grant.ends_at)
-
-    def begin(grant: Grant) -> Grant | None:
-        account, held, ends_at = begun[grant.id]
-        if grant.state is not GrantState.SCHEDULED or ends_at is None:
-            return None
-        return grant.begun(account=account, held_before=held, ends_at=ends_at)
-
-    return await transition(parts, scheduled, begin)
-
-
-async def _parents(parts: Parts, grants: Sequence[Grant]) -> dict[str, Grant]:
-    wanted = {grant.extends for grant in grants if grant.extends}
-    return {name: await parts.store.read(lambda reader, n=name: reader.grant(n)) for name in wanted}  # type: ignore[misc]
+async def _plan(
+    parts: Parts, resource: str, scheduled: Sequence[Grant], catalog: Catalog, parents: Mapping[str, Grant]
+) -> dict[str, Grant]:
+    """The grants with the account and deadline they would have; one that cannot be planned waits alone."""
+    planned = {}
+    for grant in scheduled:
+        try:
+            planned[grant.id] = _planned(parts, grant, parts.connector(resource), catalog, parents)
+        except LapseError as error:
+            await _postpone(parts, [grant], error.message)
+    return planned
 
 
 def _planned(parts: Parts, grant: Grant, connector: Connector, catalog: Catalog, parents: Mapping[str, Grant]) -> Grant:
-    """The grant with the account and deadline it would have; an extension continues its parent's."""
+    """An extension continues its parent's account and deadline."""
     parent = parents.get(grant.extends or "")
     if parent is not None and parent.ends_at is not None:
-        return replace(grant, account=parent.account, ends_at=parent.ends_at + grant.duration)
+        return replace(grant, account=parent.account, ends_at=latest_end(grant, parent))
     entitlement = catalog.entitlement(grant.entitlement)
     login = catalog.principal(grant.beneficiary).account_on(entitlement.resource)
     account = connector.account_for(entitlement.native, login, grant.id)
     return replace(grant, account=account, ends_at=parts.clock.now() + grant.duration)
 
 
-async def _explained(
-    parts: Parts, resource: str, planned: Sequence[Grant], catalog: Catalog
-) -> dict[tuple[str, tuple[tuple[str, str], ...]], Grant]:
-    """Holdings that other grants of ours put (or are taking) there: they are not standing access."""
-    accounts = {grant.account for grant in planned}
-    others = await parts.store.read(lambda reader: reader.grants_of_accounts(resource, accounts))
-    return {holding_of(other, catalog): other for other in others if other.state in LIVE | ENDING}
+async def _begin(
+    parts: Parts, resource: str, ready: Sequence[Grant], planned: Mapping[str, Grant], catalog: Catalog
+) -> list[Grant]:
+    """Record what is there, and fix the deadline, before anything is applied."""
+    if not ready:
+        return []
+    held = await held_before(parts, resource, [planned[grant.id] for grant in ready], catalog)
+    parts.on_step("activate.looked")
+
+    def begin(grant: Grant) -> Grant | None:
+        plan = planned[grant.id]
+        if grant.state is not GrantState.SCHEDULED or plan.ends_at is None:
+            return None
+        return grant.begun(account=plan.account, held_before=held[grant.id], ends_at=plan.ends_at)
+
+    return await transition(parts, ready, begin)
 
 
 async def _apply(parts: Parts, resource: str, begun: Sequence[Grant], catalog: Catalog) -> None:
     if not begun:
         return
-    assignments = [assignment_of(grant, catalog) for grant in begun]
-    outcomes = await _outcomes(parts, resource, assignments)
+    outcomes = await _outcomes(parts, resource, begun, catalog)
     parts.on_step("activate.applied")
     await transition(parts, begun, lambda grant: _settled(parts, grant, outcomes))
     parts.on_step("activate.recorded")
 
 
-async def _outcomes(parts: Parts, resource: str, assignments: Sequence[Assignment]) -> dict[str, Applied | Failed]:
+async def _outcomes(
+    parts: Parts, resource: str, begun: Sequence[Grant], catalog: Catalog
+) -> dict[str, Applied | Failed]:
+    ends = await latest_ends(parts, resource, begun)
+    assignments = [replace(assignment_of(grant, catalog), ends_at=ends[grant.account]) for grant in begun]
     try:
-        return {outcome.grant_id: outcome for outcome in await parts.connector(resource).apply(assignments)}
+        gone = await gone_since(parts, resource, begun, assignments)
+        applied = await parts.connector(resource).apply([a for a in assignments if a.grant_id not in gone])
     except LapseError as error:
         return {a.grant_id: Failed(grant_id=a.grant_id, error=error.message) for a in assignments}
+    return {**gone, **{outcome.grant_id: outcome for outcome in applied}}
 
 
 def _settled(parts: Parts, grant: Grant, outcomes: Mapping[str, Applied | Failed]) -> Grant | None:

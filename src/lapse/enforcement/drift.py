@@ -6,7 +6,8 @@ access that appeared later is `unknown_access`; a grant whose access is gone is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -43,26 +44,29 @@ def plan_drift(
 ) -> DriftPlan:
     """Compare one observation of a resource with its unfinished grants and the drift known so far.
 
-    `grants` are those that are live or ending. An incomplete observation clears nothing and misses nothing.
+    `grants` are those that are live or ending. An observation that may lack memberships clears nothing and
+    misses nothing.
     """
     roles = {e.name: e.native.get("role", "") for e in entitlements}
-    unfinished = [grant for grant in grants if grant.state in LIVE | ENDING]
-    ours = {(g.account, roles.get(g.entitlement, "")): g for g in unfinished}
+    ours: defaultdict[Held, list[Grant]] = defaultdict(list)
+    for grant in grants:
+        if grant.state in LIVE | ENDING:
+            ours[grant.account, roles.get(grant.entitlement, "")].append(grant)
     held = _held(observation, frozenset(roles.values()))
     before = {(d.account, d.role): d for d in known if d.cleared_at is None}
     at = observation.observed_at
     found = [
-        _drift(observation, pair, before.get(pair), _kind(ours.get(pair), first_read=first_read))
+        _drift(observation, pair, before.get(pair), _kind(explained=pair in ours, first_read=first_read))
         for pair in sorted(held)
-        if pair not in ours or ours[pair].held_before
+        if pair not in ours or all(grant.held_before for grant in ours[pair])
     ]
     seen = {(d.account, d.role) for d in found}
     gone = [replace(d, cleared_at=at) for pair, d in before.items() if pair not in seen]
     return DriftPlan(
         found=tuple(found),
         new=tuple(d for d in found if (d.account, d.role) not in before),
-        cleared=tuple(gone) if observation.complete else (),
-        missing=tuple(_missing(ours, held)) if observation.complete else (),
+        cleared=tuple(gone) if observation.memberships_complete else (),
+        missing=tuple(_missing(observation, ours, held)) if observation.memberships_complete else (),
     )
 
 
@@ -75,17 +79,26 @@ def _held(observation: Observation, roles: frozenset[str]) -> set[Held]:
     }
 
 
-def _missing(ours: Mapping[Held, Grant], held: set[Held]) -> Iterable[Grant]:
-    # What was held before may be held through another role, and is not ours to miss.
-    return (
-        grant
-        for pair, grant in ours.items()
-        if grant.state is GrantState.ACTIVE and not grant.held_before and pair not in held
-    )
+def _missing(observation: Observation, ours: Mapping[Held, Sequence[Grant]], held: set[Held]) -> Iterator[Grant]:
+    """Grants that were active when the target was read, and whose access was not there.
+
+    What was held before may be held in any way, so it is missing only where there is none.
+    """
+    anyhow = {(m.member, m.role) for m in observation.memberships}
+    mighty = {account.name for account in observation.accounts if "superuser" in account.powers}
+    for pair, grants in ours.items():
+        for grant in grants:
+            there = pair in held or (grant.held_before and (pair in anyhow or pair[0] in mighty))
+            if grant.state is GrantState.ACTIVE and _began_before(grant, observation) and not there:
+                yield grant
 
 
-def _kind(explained_by: Grant | None, *, first_read: bool) -> DriftKind:
-    return DriftKind.STANDING if first_read or explained_by is not None else DriftKind.UNKNOWN_ACCESS
+def _began_before(grant: Grant, observation: Observation) -> bool:
+    return grant.activated_at is None or grant.activated_at <= observation.observed_at
+
+
+def _kind(*, explained: bool, first_read: bool) -> DriftKind:
+    return DriftKind.STANDING if first_read or explained else DriftKind.UNKNOWN_ACCESS
 
 
 def _drift(observation: Observation, pair: Held, known: Drift | None, kind: DriftKind) -> Drift:

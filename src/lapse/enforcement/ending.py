@@ -17,7 +17,7 @@ from lapse.domain.data import Json
 from lapse.domain.errors import LapseError
 from lapse.domain.grants import ENDING, LIVE, EndReason, Grant
 from lapse.enforcement.backoff import next_attempt
-from lapse.enforcement.parts import Parts, assignment_of, holding_of, transition
+from lapse.enforcement.parts import Holding, Parts, assignment_of, holding_of, transition
 
 _IN_HAND = timedelta(seconds=30)
 """How long a removal that is under way is left alone by other enforcers."""
@@ -26,7 +26,8 @@ _IN_HAND = timedelta(seconds=30)
 async def end_batch(parts: Parts, resource: str, due: Sequence[Grant]) -> None:
     """End all of `due`, which are live and past their deadline, or ending already."""
     catalog = await parts.store.read(lambda reader: reader.catalog())
-    kept = await _kept(parts, resource, due, catalog)
+    holders = await _holders(parts, resource, due, catalog)
+    kept = _kept(parts, due, holders, catalog)
     going = [grant for grant in due if grant.id not in kept]
     parts.on_step("end.decided")
     outcomes, revoking = await asyncio.gather(_remove(parts, resource, going, catalog), _record_begin(parts, due))
@@ -35,14 +36,22 @@ async def end_batch(parts: Parts, resource: str, due: Sequence[Grant]) -> None:
         raise revoking
     await _record_outcomes(parts, revoking, outcomes | kept)
     parts.on_step("end.recorded")
+    await _shorten(parts, resource, due, holders, catalog)
 
 
-async def _kept(parts: Parts, resource: str, due: Sequence[Grant], catalog: Catalog) -> dict[str, Removed | Failed]:
-    """Grants whose right stays on the target: another live grant holds it, or it was there before."""
+async def _holders(parts: Parts, resource: str, due: Sequence[Grant], catalog: Catalog) -> dict[Holding, Grant]:
+    """Live grants, not about to end themselves, that hold what some of `due` hold: of several, the last to end."""
     accounts = {grant.account for grant in due}
     others = await parts.store.read(lambda reader: reader.grants_of_accounts(resource, accounts))
     ids = {grant.id for grant in due}
-    holders = {holding_of(o, catalog): o for o in others if o.id not in ids and o.state in LIVE}
+    live = [o for o in others if o.id not in ids and o.state in LIVE and o.ends_at is not None]
+    return {holding_of(o, catalog): o for o in sorted(live, key=lambda o: (o.ends_at, o.id))}
+
+
+def _kept(
+    parts: Parts, due: Sequence[Grant], holders: Mapping[Holding, Grant], catalog: Catalog
+) -> dict[str, Removed | Failed]:
+    """Grants whose right stays on the target: another live grant holds it, or it was there before."""
     now = parts.clock.now()
     kept: dict[str, Removed | Failed] = {}
     for grant in due:
@@ -52,6 +61,34 @@ async def _kept(parts: Parts, resource: str, due: Sequence[Grant], catalog: Cata
         elif grant.held_before:
             kept[grant.id] = Removed(grant_id=grant.id, refused_at=now, proof=("left as found: held before the grant",))
     return kept
+
+
+async def _shorten(
+    parts: Parts, resource: str, due: Sequence[Grant], holders: Mapping[Holding, Grant], catalog: Catalog
+) -> None:
+    """A login that served a longer grant as well is told the earlier end of the one that goes on.
+
+    Where that fails the grant still ends on time, by the enforcer alone; so it is said, and not tried again.
+    """
+    pairs = [(grant, holders.get(holding_of(grant, catalog))) for grant in due]
+    early = {
+        holder.id: holder
+        for grant, holder in pairs
+        if holder is not None and holder.ends_at is not None and grant.ends_at is not None
+        if holder.ends_at < grant.ends_at
+    }
+    if not early:
+        return
+    assignments = [assignment_of(holder, catalog) for holder in early.values()]
+    try:
+        connector = parts.connector(resource)
+        there = {before.grant_id for before in await connector.look(assignments) if before.held}
+        outcomes = await connector.apply([a for a in assignments if a.grant_id in there])
+        failures = [(outcome.grant_id, outcome.error) for outcome in outcomes if isinstance(outcome, Failed)]
+    except LapseError as error:
+        failures = [(name, error.message) for name in early]
+    for name, problem in failures:
+        parts.on_trouble(name, f"the target itself would end this later than promised: {problem}")
 
 
 async def _remove(parts: Parts, resource: str, going: Sequence[Grant], catalog: Catalog) -> dict[str, Removed | Failed]:

@@ -73,7 +73,7 @@ class Enforcer:
             self._busy.pop(resource, None)
             self._wake.set()
             if not task.cancelled() and (error := task.exception()) is not None:
-                self._parts.on_trouble(resource, f"{type(error).__name__}: {error}")
+                self._parts.on_trouble(resource, _sentence(error))
 
         return done
 
@@ -87,8 +87,8 @@ class Enforcer:
                 await end_batch(self._parts, resource, ending)
             if starting:
                 await activate_batch(self._parts, resource, starting)
-        except LapseError as error:
-            self._parts.on_trouble(resource, error.message)
+        except Exception as error:  # noqa: BLE001  whatever it is, this resource must be tried again, and not at once
+            self._parts.on_trouble(resource, _sentence(error))
             await self._parts.clock.wait_until(next_attempt(now, 0))
 
     async def _sleep(self, stop: asyncio.Event) -> None:
@@ -108,6 +108,10 @@ class Enforcer:
 def _must_end(grant: Grant, now: datetime) -> bool:
     past = grant.ends_at is not None and grant.ends_at <= now
     return grant.state in ENDING or (grant.state in LIVE and past)
+
+
+def _sentence(error: BaseException) -> str:
+    return error.message if isinstance(error, LapseError) else f"{type(error).__name__}: {error}"
 
 
 async def _first(waits: Sequence[Coroutine[None, None, object]]) -> None:

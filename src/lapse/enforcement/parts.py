@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeAlias
 
 from lapse.domain.access import Assignment
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import Json
-from lapse.domain.grants import Grant
+from lapse.domain.grants import LIVE, Grant
 from lapse.ledger.entry import Entry, changed
 from lapse.ports import Clock, Connector, Store, Transaction
 
@@ -66,7 +67,25 @@ def assignment_of(grant: Grant, catalog: Catalog) -> Assignment:
     return Assignment(grant_id=grant.id, account=grant.account, native=native, ends_at=grant.ends_at)
 
 
-def holding_of(grant: Grant, catalog: Catalog) -> tuple[str, tuple[tuple[str, str], ...]]:
+async def latest_ends(parts: Parts, resource: str, grants: Sequence[Grant]) -> dict[str, datetime]:
+    """By account, the latest deadline of all its live grants: a login serves a grant and those that extend it.
+
+    The target is told this one, whichever of the grants it is told about, so that none ever shortens another.
+    """
+    accounts = {grant.account for grant in grants}
+    others = await parts.store.read(lambda reader: reader.grants_of_accounts(resource, accounts))
+    ends: dict[str, datetime] = {}
+    for grant in (*grants, *others):
+        if grant.ends_at is not None and grant.state in LIVE:
+            ends[grant.account] = max(grant.ends_at, ends.get(grant.account, grant.ends_at))
+    return ends
+
+
+Holding: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+"""An account and a native right on one target."""
+
+
+def holding_of(grant: Grant, catalog: Catalog) -> Holding:
     """What a grant holds on its target: account and native right. Two grants with the same one overlap."""
     entitlement = catalog.entitlement(grant.entitlement)
     return grant.account, tuple(sorted(entitlement.native.items()))

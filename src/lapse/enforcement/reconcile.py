@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lapse.domain.access import Assignment, Failed, Observation, Removed
 from lapse.domain.catalog import Catalog
-from lapse.domain.grants import ENDING, LIVE, EndReason, Grant
+from lapse.domain.grants import ENDING, LIVE, EndReason, Grant, GrantState
 from lapse.domain.resources import OnDrift
 from lapse.domain.targets import Drift, DriftKind, TargetRead, UseSighting
 from lapse.enforcement.drift import DriftPlan, plan_drift
@@ -29,6 +29,7 @@ class Reconciliation:
 async def plan_resource(parts: Parts, resource: str) -> Reconciliation:
     """Read the target and say what `reconcile_resource` would do; changes nothing."""
     started = parts.clock.now()
+    earlier = await parts.store.read(lambda reader: _unfinished(reader, resource))
     observation = replace(await parts.connector(resource).observe(), observed_at=started)
 
     async def work(reader: Reader) -> DriftPlan:
@@ -37,16 +38,19 @@ async def plan_resource(parts: Parts, resource: str) -> Reconciliation:
         return plan_drift(
             observation,
             catalog.resource(resource).entitlements,
-            await _unfinished(reader, resource),
+            _at_any_time(earlier, await _unfinished(reader, resource)),
             await reader.drifts(resource=resource),
-            first_read=not any(read.complete for read in reads),
+            first_read=not any(read.memberships_complete for read in reads),
         )
 
     plan = await parts.store.read(work)
-    catalog = await parts.store.read(lambda reader: reader.catalog())
-    wanted = catalog.resource(resource).on_drift is OnDrift.REMOVE
-    unknown = tuple(d for d in plan.found if wanted and d.kind is DriftKind.UNKNOWN_ACCESS)
-    return Reconciliation(observation=observation, plan=plan, to_remove=unknown)
+    return Reconciliation(observation=observation, plan=plan, to_remove=await _to_remove(parts, resource, plan.found))
+
+
+def _at_any_time(earlier: Sequence[Grant], later: Sequence[Grant]) -> list[Grant]:
+    """The grants that were unfinished at any time of the read; one that ended meanwhile explains what was seen."""
+    now = {grant.id for grant in later}
+    return [*later, *(replace(grant, state=GrantState.REVOKING) for grant in earlier if grant.id not in now)]
 
 
 async def reconcile_resource(parts: Parts, resource: str) -> Reconciliation:
@@ -57,12 +61,30 @@ async def reconcile_resource(parts: Parts, resource: str) -> Reconciliation:
     await _end_missing(parts, result.plan.missing)
     for drift in result.plan.new:
         parts.on_trouble(resource, f"`{drift.account}` holds `{drift.role}`: {drift.kind.replace('_', ' ')}")
-    if not result.to_remove:
+    # Asked again, since a grant may have begun meanwhile.
+    unknown = await _to_remove(parts, resource, result.to_remove)
+    if not unknown:
         return result
     catalog = await parts.store.read(lambda reader: reader.catalog())
-    outcomes = await parts.connector(resource).remove(_assignments(resource, result.to_remove, catalog, result))
-    await _record_removals(parts, result.to_remove, outcomes)
-    return replace(result, removed=tuple(outcomes))
+    outcomes = await parts.connector(resource).remove(_assignments(resource, unknown, catalog, result))
+    await _record_removals(parts, unknown, outcomes)
+    return replace(result, to_remove=unknown, removed=tuple(outcomes))
+
+
+async def _to_remove(parts: Parts, resource: str, found: Sequence[Drift]) -> tuple[Drift, ...]:
+    """Unknown access that the resource wants removed, and that no grant needs at this moment."""
+    unknown = [drift for drift in found if drift.kind is DriftKind.UNKNOWN_ACCESS]
+
+    async def work(reader: Reader) -> tuple[Drift, ...]:
+        described = (await reader.catalog()).resource(resource)
+        if described.on_drift is not OnDrift.REMOVE or not unknown:
+            return ()
+        roles = {e.name: e.native.get("role", "") for e in described.entitlements}
+        grants = await reader.grants_of_accounts(resource, {drift.account for drift in unknown})
+        needed = {(grant.account, roles.get(grant.entitlement, "")) for grant in grants}
+        return tuple(drift for drift in unknown if (drift.account, drift.role) not in needed)
+
+    return await parts.store.read(work)
 
 
 async def _record(parts: Parts, resource: str, result: Reconciliation) -> None:
@@ -76,6 +98,7 @@ async def _record(parts: Parts, resource: str, result: Reconciliation) -> None:
         accounts=len(observation.accounts),
         memberships=len(observation.memberships),
         gaps=observation.gaps,
+        memberships_complete=observation.memberships_complete,
     )
 
     async def work(tx: Transaction) -> None:
