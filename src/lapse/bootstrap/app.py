@@ -27,7 +27,7 @@ Connect = Callable[[str, str, str], Connector]
 
 @dataclass(frozen=True, kw_only=True)
 class App:
-    """One running lapse."""
+    """One running lapse. `serving`: deadlines are kept in this event loop, so nothing may hold it up."""
 
     home: Home
     settings: Settings
@@ -39,6 +39,7 @@ class App:
     parts: Parts
     enforcer: Enforcer
     sequencer: Sequencer
+    serving: bool = False
 
     async def settle(self) -> None:
         """Expire, enforce and sequence what is due now, and wait for it."""

@@ -5,13 +5,15 @@ Called by the API and the CLI. Everything heavy is imported when it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from lapse import __version__
-from lapse.bootstrap.app import App
+from lapse.bootstrap.app import App, open_app
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.domain.access import Observation
 from lapse.domain.data import Json
@@ -20,15 +22,23 @@ from lapse.domain.names import check_name
 from lapse.ledger.checkpoint import key_of
 from lapse.ports import Engine, Page
 from lapse.review.campaign import Desk
-from lapse.review.collect import LedgerCheck, collect_brownfield
-from lapse.review.model import ReviewResult
-from lapse.review.scope import Period, ReviewScope
+from lapse.review.collect import LedgerCheck, collect_brownfield, collect_imports
+from lapse.review.model import ReviewResult, Snapshot
+from lapse.review.scope import Period, ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
 from lapse.review.stages import run_stages
 from lapse.storage.keyring import Keyring
 
+T = TypeVar("T")
+
 _MOST_ENTRIES_A_SUBJECT = 200
 _LOOKING_BACK = timedelta(days=90)
+
+OnStage = Callable[[str], None]
+
+
+def _quiet(_stage: str) -> None:
+    """Tell nobody."""
 
 
 def desk_of(app: App) -> Desk:
@@ -69,6 +79,21 @@ def desk_of(app: App) -> Desk:
     )
 
 
+async def at_desk(app: App, work: Callable[[Desk], Awaitable[T]]) -> T:
+    """Do `work`, which may compute for minutes, where it holds up no deadline.
+
+    In a server that is another thread, with a store and connections of its own.
+    """
+    if not app.serving:
+        return await work(desk_of(app))
+    return await asyncio.to_thread(asyncio.run, _apart(app, work))
+
+
+async def _apart(app: App, work: Callable[[Desk], Awaitable[T]]) -> T:
+    async with open_app(app.home) as own:
+        return await work(desk_of(own))
+
+
 def new_engine() -> Engine:
     """The engine that reviews run on."""
     from lapse.engines.duckdb_engine import DuckDbEngine
@@ -78,42 +103,66 @@ def new_engine() -> Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brownfield:
-    """A review of one target with nothing set up: what was found, and where the pack with the report is."""
+    """A review with nothing set up: what was found, and where the pack with the report is."""
 
     result: ReviewResult
     pack: SealedPack
 
 
-async def review_target(
-    dsn: str, out: Path, *, people: Path | None = None, on_stage: Callable[[str], None] = lambda _: None
-) -> Brownfield:
+async def review_target(dsn: str, out: Path, *, people: Path | None = None, on_stage: OnStage = _quiet) -> Brownfield:
     """Review any PostgreSQL that `dsn` can log in to, and write report and pack below `out`.
 
     The pack is signed with a key made for it and kept beside it, so it proves integrity, not origin.
 
     Raises:
-        Unavailable: the target cannot be read. InvalidInput: the DSN or the people file cannot be.
+        Unavailable: the target cannot be read.
+        InvalidInput: the DSN or the file of people cannot be read.
     """
     now = datetime.now(UTC)
     resource = _resource_name(dsn)
     on_stage("collect")
     observation = await _observed(resource, dsn)
     period = Period(text=f"{now:%Y-%m-%d}", start=now - _LOOKING_BACK, end=now + timedelta(seconds=1))
-    scope = ReviewScope(selector="all", period=period, review_id=f"{resource}-{now:%Y%m%dT%H%M%SZ}")
-    folder = out / scope.review_id
-    snapshot = collect_brownfield([observation], people, scope, folder / "snapshot", now)
+    scope = ReviewScope(selector="all", period=period, review_id=_review_id(resource, now))
+    snapshot = collect_brownfield([observation], people, scope, out / scope.review_id / "snapshot", now)
+    return _documented(snapshot, out, f"Access review of {resource}", now, on_stage)
+
+
+def review_files(
+    folder: Path, period: str, out: Path, *, now: datetime | None = None, on_stage: OnStage = _quiet
+) -> Brownfield:
+    """Review what other tools recorded: a folder of evidence files (docs/evidence.md), as it was at `now`.
+
+    Raises:
+        NotFound: there is no such folder.
+        InvalidInput: the period cannot be read.
+    """
+    at = now or datetime.now(UTC)
+    name = check_name("".join(c if c.isalnum() else "-" for c in folder.name.lower()).strip("-") or "files")
+    scope = parse_scope("all", period, review_id=_review_id(name, at))
+    on_stage("collect")
+    snapshot = collect_imports(folder, scope, out / scope.review_id / "snapshot", at)
+    return _documented(snapshot, out, f"Access review of {name}, {period}", at, on_stage)
+
+
+def _documented(snapshot: Snapshot, out: Path, title: str, now: datetime, on_stage: OnStage) -> Brownfield:
     result = run_stages(new_engine, snapshot, on_stage)
     on_stage("seal")
-    signer = Keyring.open(folder / "keys", "lapse.local/review").signer
+    folder = out / result.scope.review_id
     contents = PackContents(
-        name=f"review-{scope.review_id}",
-        title=f"Access review of {resource}",
+        name=f"review-{result.scope.review_id}",
+        title=title,
         result=result,
         sealed_at=now,
         sealed_by="lapse review run",
         product_version=__version__,
     )
+    signer = Keyring.open(folder / "keys", "lapse.local/review").signer
     return Brownfield(result=result, pack=seal(contents, signer=signer, into=folder / "pack"))
+
+
+def _review_id(name: str, now: datetime) -> str:
+    return f"{name}-{now:%Y%m%dT%H%M%SZ}"
 
 
 async def _observed(resource: str, dsn: str) -> Observation:

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from lapse import __version__
-from lapse.entrypoints.api.operations import Listing, NoQuery, Operation
+from lapse.entrypoints.api.operations import Download, Listing, NoQuery, Operation
 from lapse.entrypoints.api.problems import KINDS, PROBLEM_JSON
 
 _REF = "#/components/schemas/{name}"
@@ -66,8 +66,8 @@ def _types(operation: Operation) -> Iterator[Any]:
     if operation.body is not None:
         yield operation.body
     if operation.query is not NoQuery:
-        yield from get_type_hints(operation.query).values()
-    if operation.answer is not None:
+        yield from get_type_hints(operation.query, include_extras=True).values()
+    if operation.answer not in {None, Download}:
         yield _item_type(operation.answer)
 
 
@@ -93,7 +93,8 @@ def _operation(operation: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
     }
     if operation.body is not None:
         content = {"application/json": {"schema": by_type[operation.body]}}
-        described["requestBody"] = {"required": True, "content": content}
+        required = any(field.required for field in msgspec.structs.fields(operation.body))
+        described["requestBody"] = {"required": required, "content": content}
     if operation.public:
         described["security"] = []
     return described
@@ -109,7 +110,7 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
 def _query_parameters(operation: Operation, by_type: dict[Any, Any]) -> list[dict[str, Any]]:
     if operation.query is NoQuery:
         return []
-    hints = get_type_hints(operation.query)
+    hints = get_type_hints(operation.query, include_extras=True)
     return [
         {"name": field.name, "in": "query", "required": field.required, "schema": by_type[hints[field.name]]}
         for field in msgspec.structs.fields(operation.query)
@@ -136,9 +137,8 @@ def _responses(operation: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _success(operation: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
-    if isinstance(operation.answer, str):
-        schema = {"type": "string", "format": "binary"}
-        return {"description": "The file", "content": {operation.answer: {"schema": schema}}}
+    if operation.answer is Download:
+        return {"description": "The file", "content": {operation.media_type: {}}}
     schema = by_type[_item_type(operation.answer)] if operation.answer is not None else {"type": "null"}
     if get_origin(operation.answer) is Listing:
         schema = _listing(schema)

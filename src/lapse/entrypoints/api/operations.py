@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -31,12 +31,12 @@ class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tru
 class Paging(Query, frozen=True, kw_only=True):
     """`limit` rows after the row with id `after`."""
 
-    limit: int = 50
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
     after: str | None = None
 
     def page(self, *, newest_first: bool = True) -> Page:
         """One row more than asked for, to see whether there are more."""
-        return Page(limit=min(max(self.limit, 1), 500) + 1, after=self.after or None, newest_first=newest_first)
+        return Page(limit=self.limit + 1, after=self.after or None, newest_first=newest_first)
 
 
 class NoQuery(Query, frozen=True, kw_only=True):
@@ -78,9 +78,8 @@ class Download:
 
 def page_of(rows: Sequence[T], paging: Paging) -> Listing[T]:
     """The rows that were asked for, and where the next page begins."""
-    limit = paging.page().limit - 1
-    shown = rows[:limit]
-    return Listing(shown, str(getattr(shown[-1], "id")) if len(rows) > limit else None)  # noqa: B009  any row has an id
+    shown = rows[: paging.limit]
+    return Listing(shown, str(getattr(shown[-1], "id")) if len(rows) > len(shown) else None)  # noqa: B009  any row has an id
 
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -101,6 +100,7 @@ class Operation:
     public: bool = False
     secret: bool = False
     limit: int = MEBIBYTE
+    media_type: str = "application/json"
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import uvicorn
 
@@ -49,7 +50,8 @@ async def _serve(home: Home, settings: Settings, listener: socket.socket, log: L
     def on_bug(instance: str, error: Exception) -> None:
         log.error("bug", id=instance, exc_info=error)
 
-    async with open_app(home, on_trouble=on_trouble) as app:
+    async with open_app(home, on_trouble=on_trouble) as opened:
+        app = replace(opened, serving=True)
         server = _Server(_configuration(app, on_bug))
         url = _url(listener)
         async with running(app, log):

@@ -1,6 +1,6 @@
 """`lapse review`, `detector`: the recurring security review, its six steps one by one or all in one go.
 
-`review run --target DSN` and `review verify PACK` need neither a home folder nor a server.
+`review run --target DSN`, `review run --files FOLDER` and `review verify PACK` need neither a home folder nor a server.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from lapse.domain.errors import InvalidInput, NotFound
 from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm, group
 from lapse.entrypoints.cli.output import clock, facts, note, plural, print_json, safe, say, table, when, words
 from lapse.entrypoints.cli.session import Api, Session, quoted
+
+if TYPE_CHECKING:
+    from lapse.bootstrap.reviewing import Brownfield
 
 STEPS = {
     "collect": "2, audit: collect the whole population",
@@ -64,15 +67,21 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     scope: Scope = "all",
     period: PeriodText = "",
     target: Annotated[str, typer.Option(metavar="DSN", help="Review this PostgreSQL, with nothing set up.")] = "",
+    files: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Review evidence files, with nothing set up.")
+    ] = None,
     people: People = None,
     imports: Imports = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="With --target: where report and pack go.")] = Path(
-        "lapse-review"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="With --target or --files: where report and pack go.")
+    ] = Path("lapse-review"),
 ) -> None:
     """Go through all six steps, and write the report and the sealed pack."""
     if target:
         _run_brownfield(session, target, people, out)
+        return
+    if files is not None:
+        _run_files(session, files, period or _this_quarter(), out)
         return
     with session.api() as api:
         review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": ""})
@@ -327,13 +336,24 @@ def _run_brownfield(session: Session, dsn: str, people: Path | None, out: Path) 
     import asyncio
 
     from lapse.bootstrap.reviewing import review_target
-    from lapse.domain.data import to_data
 
     with _progress(session) as advance:
         found = asyncio.run(review_target(dsn, out, people=people, on_stage=advance))
+    _print_brownfield(session, found)
+
+
+def _run_files(session: Session, folder: Path, period: str, out: Path) -> None:
+    from lapse.bootstrap.reviewing import review_files
+
+    with _progress(session) as advance:
+        found = review_files(folder, period, out, on_stage=advance)
+    _print_brownfield(session, found)
+
+
+def _print_brownfield(session: Session, found: Brownfield) -> None:
+    from lapse.domain.data import to_data
+
     result: Any = to_data(found.result)
-    result["findings"] = to_data(found.result.findings)
-    result["runs"] = to_data(found.result.runs)
     report, archive = found.pack.folder / "report.html", found.pack.archive
     _print_result(session, found.result.scope.review_id, result, report=str(report), pack=str(archive))
 
@@ -383,9 +403,6 @@ def _print_findings(rows: list[dict[str, Any]]) -> None:
 
 
 def _findings(result: dict[str, Any]) -> list[dict[str, Any]]:
-    if "findings" in result:
-        found: list[dict[str, Any]] = result["findings"]
-        return found
     stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
     rows = [finding for stage in stages for finding in stage["findings"]]
     return sorted(rows, key=lambda row: (_SEVERITIES.index(row["severity"]), row["detector"], row["subject"]))

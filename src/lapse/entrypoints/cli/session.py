@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 IN_PROCESS = "http://lapse"
 WAIT_FOR_LOCK = 8.0
+LONGEST_CALL = 3_600.0
+"""Seconds: a step of a review over millions of rows takes minutes."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _ERRORS: Mapping[str, type[LapseError]] = {
     **{kind.code: kind for kind in (InvalidInput, NotFound, Refused, Conflict, Unavailable, Corrupt)},
@@ -143,7 +145,7 @@ class Session:
             base_url=(url or IN_PROCESS) + "/api/v1",
             headers=self._headers(url, who),
             transport=transport,
-            timeout=httpx.Timeout(120, connect=5),
+            timeout=httpx.Timeout(LONGEST_CALL, connect=5),
             trust_env=not _is_loopback(url),
             # Without TLS there is nothing to verify, and loading the certificates takes longer than the call.
             verify=url.startswith("https:"),

@@ -67,7 +67,7 @@ async def list_entries(call: Call) -> Listing[EntryView]:
     call.actor.require(*_READERS)
     query: EntryQuery = call.query
     rows = await call.app.store.ledger.find(subject=query.subject, type_prefix=query.type, page=_page(query))
-    shown = rows[: query.page().limit - 1]
+    shown = rows[: query.limit]
     items = [EntryView(seq=seq, entry=msgspec.json.decode(body)) for seq, body in shown]
     return Listing(items, str(shown[-1][0]) if len(rows) > len(shown) else None)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lapse.bootstrap.reviewing import desk_of
+from lapse.bootstrap.reviewing import at_desk, desk_of
 from lapse.control.reviews import decide_item
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import NotFound
@@ -87,7 +86,7 @@ async def take_stage(call: Call) -> Step:
     stage = _STAGES.get(call.path["stage"])
     if stage is None:
         raise NotFound(f"there is no step `{shown(call.path['stage'])}`", hint=f"the steps are {', '.join(_STAGES)}")
-    summary = await stage(desk_of(call.app), call.actor, call.path["review_id"], call.body)
+    summary = await at_desk(call.app, lambda desk: stage(desk, call.actor, call.path["review_id"], call.body))
     return Step(review=await _review(call), summary=summary)
 
 
@@ -95,7 +94,7 @@ async def take_stage(call: Call) -> Step:
 async def show_result(call: Call) -> ReviewResult:
     """Everything a review found, once it is adjusted."""
     call.actor.require(*_READERS)
-    return await campaign.result_of(desk_of(call.app), call.path["review_id"])
+    return await at_desk(call.app, lambda desk: campaign.result_of(desk, call.path["review_id"]))
 
 
 @ROUTES.get("/api/v1/reviews/{review_id}/items", Listing[Item], query=ItemQuery)
@@ -119,7 +118,7 @@ async def decide(call: Call) -> Item:
     return await call.app.store.read(lambda reader: reader.item(item.id))
 
 
-@ROUTES.get("/api/v1/reviews/{review_id}/pack", Download)
+@ROUTES.get("/api/v1/reviews/{review_id}/pack", Download, media_type="application/zip")
 async def download_pack(call: Call) -> Download:
     """The sealed pack, a zip file that `verify.py` inside it (or `lapse review verify`) checks offline."""
     call.actor.require(*_READERS)
@@ -178,7 +177,7 @@ async def _seal(desk: Desk, actor: Actor, review_id: str, _body: StageBody) -> S
     }
 
 
-_STAGES: dict[str, Any] = {
+_STAGES: dict[str, Stage] = {
     "collect": _collect,
     "audit": _audit,
     "validate": _validate,
