@@ -125,7 +125,7 @@ async def review_target(dsn: str, out: Path, *, people: Path | None = None, on_s
     period = Period(text=f"{now:%Y-%m-%d}", start=now - _LOOKING_BACK, end=now + timedelta(seconds=1))
     scope = ReviewScope(selector="all", period=period, review_id=_review_id(resource, now))
     snapshot = collect_brownfield([observation], people, scope, out / scope.review_id / "snapshot", now)
-    return _documented(snapshot, out, f"Access review of {resource}", now, on_stage)
+    return _documented(snapshot, out, f"Access review of {resource}", on_stage)
 
 
 def review_files(
@@ -142,10 +142,10 @@ def review_files(
     scope = parse_scope("all", period, review_id=_review_id(name, at))
     on_stage("collect")
     snapshot = collect_imports(folder, scope, out / scope.review_id / "snapshot", at)
-    return _documented(snapshot, out, f"Access review of {name}, {period}", at, on_stage)
+    return _documented(snapshot, out, f"Access review of {name}, {period}", on_stage)
 
 
-def _documented(snapshot: Snapshot, out: Path, title: str, now: datetime, on_stage: OnStage) -> Brownfield:
+def _documented(snapshot: Snapshot, out: Path, title: str, on_stage: OnStage) -> Brownfield:
     result = run_stages(new_engine, snapshot, on_stage)
     on_stage("seal")
     folder = out / result.scope.review_id
@@ -153,7 +153,7 @@ def _documented(snapshot: Snapshot, out: Path, title: str, now: datetime, on_sta
         name=f"review-{result.scope.review_id}",
         title=title,
         result=result,
-        sealed_at=now,
+        sealed_at=datetime.now(UTC),
         sealed_by="lapse review run",
         product_version=__version__,
     )

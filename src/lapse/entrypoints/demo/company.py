@@ -28,6 +28,10 @@ principals:
   - name: admin
     email: admin@shop.example
     department: security
+  - name: lapse
+    kind: service
+    owner: carol
+    accounts: [{resource: pg-shop, login: lapse}]
 
 groups:
   - name: engineers
@@ -98,7 +102,7 @@ CREATE ROLE bob LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE carol LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE dave LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE oldadmin LOGIN SUPERUSER PASSWORD '{PASSWORD}';
-"""
+"""  # noqa: S608  constants of this module only
 
 PREPARATION = f"""
 CREATE ROLE lapse LOGIN CREATEROLE PASSWORD '{PASSWORD}';

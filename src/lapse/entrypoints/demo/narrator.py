@@ -37,9 +37,14 @@ class Narrator:
         """A sentence or two for the reader."""
         self.console.print(Text(text, style="default"), width=min(_WIDTH, self.console.width))
 
+    def place(self, what: str, where: object) -> None:
+        """Where something is; not broken over lines, so that it can be copied."""
+        self.console.print(Text(f"  {what:<24}{where}"), soft_wrap=True)
+
     def command(self, words: Sequence[str], output: str) -> None:
         """A command and what it printed."""
-        self.console.print(Text("  $ " + " ".join(shlex.quote(word) for word in words), style="bold"))
+        line = "  $ " + " ".join(shlex.quote(word) for word in words)
+        self.console.print(Text(line, style="bold"), soft_wrap=True)
         for line in output.rstrip().splitlines():
             self.console.print(Text("    " + line, style="dim"), soft_wrap=True)
 

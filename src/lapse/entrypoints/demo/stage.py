@@ -28,6 +28,14 @@ from lapse.entrypoints.demo.private_postgres import PrivatePostgres
 PATIENCE = 30.0
 
 
+def _free_port() -> int:
+    """A port on 127.0.0.1 that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @dataclass
 class Stage:
     """Where the demo plays. `out` is its folder, with lapse's home in it."""
@@ -35,7 +43,7 @@ class Stage:
     out: Path
     narrator: Narrator
     server: PrivatePostgres
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=_free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -144,11 +152,3 @@ class Stage:
                 return grant
             time.sleep(0.05)
         raise Unavailable(f"the grant of {request_id} did not become {' or '.join(states)}")
-
-
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
