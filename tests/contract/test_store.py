@@ -242,9 +242,9 @@ async def test_due_is_what_the_enforcer_must_act_on_now_earliest_first(store):
         an_active_grant("g4", ends_at=NOW + later),
         an_active_grant("g5", created_at=NOW - 2 * HOUR).ending(EndReason.REVOKED),
         an_active_grant("g6").ending(EndReason.REVOKED).ended(at=NOW),
-        a_grant("g7").begun(account="a", held_before=False, ends_at=NOW + later).postponed(
-            error="down", next_attempt_at=NOW + later
-        ),
+        a_grant("g7")
+        .begun(account="a", held_before=False, ends_at=NOW + later)
+        .postponed(error="down", next_attempt_at=NOW + later),
         failed,
     )
     assert await ids(store, lambda r: r.grants_due(NOW, 10)) == ["g5", "g3"]
@@ -351,9 +351,7 @@ async def test_a_conflict_that_the_work_swallows_still_undoes_it(store):
 
 
 async def test_adding_what_is_there_is_a_conflict(store):
-    read = TargetRead(
-        id="t", resource="pg", started_at=NOW, finished_at=NOW, complete=True, accounts=0, memberships=0
-    )
+    read = TargetRead(id="t", resource="pg", started_at=NOW, finished_at=NOW, complete=True, accounts=0, memberships=0)
     adds = [
         lambda tx: tx.add_request(a_request()),
         lambda tx: tx.add_decision(a_decision("d")),
@@ -541,9 +539,7 @@ async def test_the_policy_added_last_is_active_and_all_are_kept(store):
 
 
 async def test_a_revoked_token_keeps_the_first_time(store):
-    token = Token(
-        id="t", principal="ann", scopes=frozenset(), digest="d", created_at=NOW, expires_at=NOW + HOUR
-    )
+    token = Token(id="t", principal="ann", scopes=frozenset(), digest="d", created_at=NOW, expires_at=NOW + HOUR)
     await store.write(lambda tx: tx.add_token(token))
     with pytest.raises(Conflict):
         await store.write(lambda tx: tx.add_token(replace(token, id="t2")))

@@ -57,14 +57,18 @@ class Documents(Generic[T]):
 
     def decode(self, document: str) -> T:
         """The value of one document, or `Corrupt`."""
-        (value,) = self.decode_all(f"[{document}]")
+        (value,) = self.decode_all(1, f"[{document}]")
         return value
 
-    def decode_all(self, documents: str) -> list[T]:
-        """The values of a JSON array of documents, in order, or `Corrupt`."""
+    def decode_all(self, count: int, documents: str) -> list[T]:
+        """The values of a JSON array of `count` documents, in order, or `Corrupt`."""
         try:
-            return self._decode(documents)
+            values = self._decode(documents)
         except (msgspec.DecodeError, UnicodeError, TypeError, ValueError, RecursionError) as error:
-            raise Corrupt(
-                f"a stored {self.what} cannot be read: {error}", hint="restore the database from a backup"
-            ) from None
+            raise self._corrupt(str(error)) from None
+        if len(values) != count:
+            raise self._corrupt("a row holds none, or several")
+        return values
+
+    def _corrupt(self, why: str) -> Corrupt:
+        return Corrupt(f"a stored {self.what} cannot be read: {why}", hint="restore the database from a backup")

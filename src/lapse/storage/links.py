@@ -7,7 +7,8 @@ holds: it stops working when the work is done, so that a forgotten reference can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import aiosqlite
@@ -25,8 +26,8 @@ class Link(Protocol):
         """All rows of a select."""
         ...
 
-    async def documents(self, query: Query, /, **values: object) -> str:
-        """What a select of documents (column `doc`) gives, in its order, as one JSON array."""
+    async def documents(self, query: Query, /, **values: object) -> tuple[int, str]:
+        """What a select of documents (column `doc`) gives, in its order: how many, and all as one JSON array."""
         ...
 
     async def bodies(self, query: Query, /, **values: object) -> Sequence[tuple[int, bytes]]:
@@ -37,8 +38,8 @@ class Link(Protocol):
         """Run a statement that changes rows; how many it changed."""
         ...
 
-    async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
-        """Run a statement for all `rows`; how many rows of the table it changed."""
+    async def change_many(self, bulk: Bulk, rows: Iterable[Row]) -> int:
+        """Run a statement for all `rows`, which may be made while it runs; how many rows of the table it changed."""
         ...
 
 
@@ -54,12 +55,13 @@ class SqliteLink:
         with translated():
             return await self._driver.execute_fetchall(compiled.sql, compiled.positional(values))  # type: ignore[return-value]
 
-    async def documents(self, query: Query, /, **values: object) -> str:
+    async def documents(self, query: Query, /, **values: object) -> tuple[int, str]:
         """What a select of documents gives, as one row: see `statements.Bulk.marks` for why."""
         compiled = query.on("sqlite")
         with translated():
             rows = await self._driver.execute_fetchall(compiled.as_array, compiled.positional(values))
-        return str(next(iter(rows))[0])
+        count, documents = next(iter(rows))
+        return count, documents
 
     async def bodies(self, query: Query, /, **values: object) -> Sequence[tuple[int, bytes]]:
         """What a select of ledger entries gives, as one row of lines if it can be: canonical JSON has no newline."""
@@ -80,12 +82,19 @@ class SqliteLink:
         with translated():
             return (await self._driver.execute(compiled.sql, compiled.positional(values))).rowcount
 
-    async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
+    async def change_many(self, bulk: Bulk, rows: Iterable[Row]) -> int:
         """Run a statement for all `rows`; how many rows of the table it changed."""
         changed = 0
+        running: asyncio.Task[aiosqlite.Cursor] | None = None
         with translated():
-            for sql, values in bulk.marks(rows):
-                changed += (await self._driver.execute(sql, values)).rowcount
+            try:
+                for sql, values in bulk.marks(rows):
+                    if running is not None:
+                        changed += (await running).rowcount
+                    running = asyncio.create_task(self._driver.execute(sql, values))
+                    await asyncio.sleep(0)  # so that it runs while the next rows are made
+            finally:
+                changed += (await running).rowcount if running is not None else 0
         return changed
 
 
@@ -102,10 +111,10 @@ class PostgresLink:
             cursor = await self._driver.execute(compiled.sql, compiled.named(values), binary=True)
             return await cursor.fetchall()
 
-    async def documents(self, query: Query, /, **values: object) -> str:
+    async def documents(self, query: Query, /, **values: object) -> tuple[int, str]:
         """What a select of documents gives, as one JSON array."""
         rows = await self.rows(query, **values)
-        return f"[{','.join([document for (document,) in rows])}]"
+        return len(rows), f"[{','.join([document for (document,) in rows])}]"
 
     async def bodies(self, query: Query, /, **values: object) -> Sequence[tuple[int, bytes]]:
         """What a select of ledger entries gives."""
@@ -117,11 +126,12 @@ class PostgresLink:
         with translated():
             return (await self._driver.execute(compiled.sql, compiled.named(values))).rowcount
 
-    async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
+    async def change_many(self, bulk: Bulk, rows: Iterable[Row]) -> int:
         """Run a statement for all `rows`; how many rows of the table it changed."""
-        if not rows:
+        given = list(rows)
+        if not given:
             return 0
-        sql, arrays = bulk.arrays(rows)
+        sql, arrays = bulk.arrays(given)
         with translated():
             return (await self._driver.execute(sql, arrays)).rowcount
 
@@ -151,7 +161,7 @@ class Unit:
         """All rows of a select."""
         return await self._open().rows(query, **values)
 
-    async def documents(self, query: Query, /, **values: object) -> str:
+    async def documents(self, query: Query, /, **values: object) -> tuple[int, str]:
         """What a select of documents gives, as one JSON array."""
         return await self._open().documents(query, **values)
 
@@ -166,7 +176,7 @@ class Unit:
         except LapseError as error:
             raise self.fail(error) from error.__cause__
 
-    async def change_many(self, bulk: Bulk, rows: Sequence[Row]) -> int:
+    async def change_many(self, bulk: Bulk, rows: Iterable[Row]) -> int:
         """Run a statement for all `rows`; how many rows of the table it changed."""
         try:
             return await self._open().change_many(bulk, rows)

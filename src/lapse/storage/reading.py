@@ -231,7 +231,7 @@ class SqlReader:
         return await self._many(shelf.documents, query, limit=page.limit, **given)
 
     async def _many(self, documents: Documents[T], query: Query, **values: object) -> list[T]:
-        return documents.decode_all(await self._link.documents(query, **values))
+        return documents.decode_all(*await self._link.documents(query, **values))
 
 
 def _missing(what: str, key: str) -> NotFound:

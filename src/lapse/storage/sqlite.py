@@ -35,6 +35,7 @@ PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16384",
+    "PRAGMA wal_autocheckpoint = 4000",
 )
 
 

@@ -7,9 +7,9 @@ part of the SQL text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 import msgspec
@@ -77,8 +77,8 @@ class Compiled:
 
     @property
     def as_array(self) -> str:
-        """This select of documents as one row: a JSON array of them, in order."""
-        return f"SELECT '[' || coalesce(group_concat(doc, ','), '') || ']' FROM ({self.sql})"  # noqa: S608  compiled SQL
+        """This select of documents as one row: how many, and a JSON array of them, in order."""
+        return f"SELECT count(*), '[' || coalesce(group_concat(doc, ','), '') || ']' FROM ({self.sql})"  # noqa: S608  compiled SQL
 
     @property
     def as_lines(self) -> str:
@@ -132,7 +132,7 @@ class Bulk:
         self._by_marks = Query(by_marks)
         self._by_array = Query(by_array)
 
-    def marks(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[object]]]:
+    def marks(self, rows: Iterable[Row]) -> Iterator[tuple[str, list[object]]]:
         """For SQLite: statements with one group of `?` for each row, and their values.
 
         One statement for hundreds of rows, because the driver takes Python's lock again after each: an `executemany`
@@ -141,15 +141,17 @@ class Bulk:
         sql = self._by_marks.on("sqlite").sql
         group = f"({', '.join('?' * len(self._names))})"
         head, _, tail = sql.partition(group)
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            chunk = rows[start : start + ROWS_AT_ONCE]
+        remaining = iter(rows)
+        while chunk := list(islice(remaining, ROWS_AT_ONCE)):
             yield head + ", ".join([group] * len(chunk)) + tail, list(chain.from_iterable(chunk))
 
     def arrays(self, rows: Sequence[Row]) -> tuple[str, dict[str, object]]:
         """For PostgreSQL: the text, and one array for each column, sent in binary (a tenth of the work of text)."""
         compiled = self._by_array.on("postgresql")
         columns = zip(*rows, strict=True)
-        return compiled.sql.replace(")s AS ", ")b AS "), compiled.named(dict(zip(self._names, map(list, columns), strict=True)))
+        return compiled.sql.replace(")s AS ", ")b AS "), compiled.named(
+            dict(zip(self._names, map(list, columns), strict=True))
+        )
 
 
 ROWS_AT_ONCE = 500

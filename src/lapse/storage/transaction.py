@@ -160,11 +160,11 @@ class SqlTransaction(SqlReader):
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Record ledger entries, in one statement; a trigger queues them for the sequencer."""
-        await self._link.change_many(_APPEND, [(entry.type, entry.subject, encode(entry)) for entry in entries])
+        await self._link.change_many(_APPEND, ((entry.type, entry.subject, encode(entry)) for entry in entries))
 
     async def _add(self, shelf: Shelf[T], values: Sequence[T]) -> None:
         try:
-            await self._link.change_many(_ADD[shelf.table.name], [shelf.row(value) for value in values])
+            await self._link.change_many(_ADD[shelf.table.name], map(shelf.row, values))
         except Conflict:
             raise Conflict(f"this {shelf.what} is already there", hint="read it again") from None
 
@@ -173,7 +173,7 @@ class SqlTransaction(SqlReader):
         await self._link.change_many(_PUT[shelf.table.name], list(rows.values()))
 
     async def _save(self, shelf: Shelf[T], values: Sequence[T]) -> None:
-        changed = await self._link.change_many(_SAVE[shelf.table.name], [shelf.row(value) for value in values])
+        changed = await self._link.change_many(_SAVE[shelf.table.name], map(shelf.row, values))
         if changed != len(values):
             raise self._unit.fail(
                 Conflict(f"this {shelf.what} was changed by somebody else", hint="read it again and retry")
