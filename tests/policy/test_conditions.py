@@ -133,6 +133,7 @@ WRONG = [
     ("principal.name.matches('(')", 23, "'(' is not a pattern", "RE2"),
     ("principal.name.matches('(x{1000}){1000}')", 23, "repeats too much", ""),
     ("principal.name.matches('x{0,1000}')", 23, "repeats too much", ""),
+    ("principal.name.matches('x{}')", 23, "is not a pattern", ""),
     ("principal.name.matches('x{,1000}')", 23, "repeats too much", ""),
     ("principal.groups.exists(g, g)", 17, "`exists` needs a condition", ""),
     ("principal.groups.exists(g, g.x == 'a')", 29, "text has no attribute `x`", ""),

@@ -68,19 +68,20 @@ def entitlement_check(selector: Selector, ask: Ask) -> Check:
     return _about_others("entitlements", f"is not about `{name}`")
 
 
-def offered_to(selector: Selector, ask: Ask) -> Iterator[Check]:
-    """Whether an offer is made to the beneficiary, and the requester may take it up."""
+def offered_to(selector: Selector, ask: Ask) -> Check:
+    """Whether an offer is made to the beneficiary."""
     name = _name(ask.beneficiary.name)
-    if not may_be(ask.beneficiary, selector.to):
-        yield _about_others("to", f"is not made to `{name}` (to {_parties(selector.to)})")
-        return
-    yield _met("to", f"is made to `{name}`")
-    if ask.for_self:
-        return
+    if may_be(ask.beneficiary, selector.to):
+        return _met("to", f"is made to `{name}`")
+    return _about_others("to", f"is not made to `{name}` (to {_parties(selector.to)})")
+
+
+def asked_by(selector: Selector, ask: Ask) -> Check:
+    """Whether the requester may take an offer up for the beneficiary: answers for it, or is named."""
     answers = bool(ask.requester.person) and ask.requester.person in ask.beneficiary.humans
     allowed = answers or may_be(ask.requester, selector.asked_by)
-    asker = _name(ask.requester.name)
-    yield _check("asked_by", allowed, f"{'lets' if allowed else 'does not let'} `{asker}` ask for `{name}`")
+    asker, name = _name(ask.requester.name), _name(ask.beneficiary.name)
+    return _check("asked_by", allowed, f"{'lets' if allowed else 'does not let'} `{asker}` ask for `{name}`")
 
 
 def binds(selector: Selector, ask: Ask) -> Check:
@@ -183,6 +184,7 @@ def _local(at: datetime, windows: tuple[Window, ...]) -> str:
     return at.astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M ") + zone
 
 
+@lru_cache(maxsize=1024)
 def _parties(parties: tuple[str, ...]) -> str:
     named = ", ".join(f"`{party}`" for party in parties[:3])
     return named + (f" and {len(parties) - 3} more" if len(parties) > 3 else "")  # noqa: PLR2004  three are enough

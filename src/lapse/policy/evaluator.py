@@ -14,6 +14,7 @@ from lapse.domain.names import shown
 from lapse.domain.requests import Stage, Terms
 from lapse.policy.checks import (
     Question,
+    asked_by,
     basic_checks,
     binds,
     condition_check,
@@ -72,57 +73,63 @@ def _refused(policy: Policy, basics: tuple[Check, ...]) -> Evaluation:
 
 
 def _limit_result(limit: Limit, question: Question) -> RuleResult:
-    checks = [entitlement_check(limit.selector, question.ask)]
-    if _all_satisfied(checks):
-        checks.append(binds(limit.selector, question.ask))
-    if _all_satisfied(checks) and limit.selector.when is not None:
-        checks.append(condition_check(limit.selector.when, question, otherwise=Status.NOT_APPLICABLE))
-    if not _all_satisfied(checks):
-        return _result(limit, checks)
+    ask, selector = question.ask, limit.selector
+    checks = [entitlement_check(selector, ask)]
+    if _met(checks):
+        checks.append(binds(selector, ask))
+    if _met(checks) and selector.when is not None:
+        checks.append(condition_check(selector.when, question, otherwise=Status.NOT_APPLICABLE))
+    if not _met(checks):
+        return _result(limit, checks, checks[-1].status)
     if limit.forbid:
         checks.append(Check(name="forbid", status=Status.UNSATISFIED, detail=f"forbids it: {limit.forbid}"))
-    return _result(limit, [*checks, *need_checks(limit.needs, question.ask)])
+    checks += need_checks(limit.needs, ask)
+    return _result(limit, checks, _worst(checks))
 
 
 def _offer_result(offer: Offer, question: Question, binding: Sequence[Needs] | None) -> RuleResult:
     """The offer's outcome; with its terms if it is satisfied and no limit denies (`binding` is None if one does)."""
-    checks = _offer_checks(offer, question)
-    if binding is None or not _all_satisfied(checks):
-        return _result(offer, checks)
-    return _result(offer, checks, _terms(offer, binding, question.ask))
+    ask, selector = question.ask, offer.selector
+    checks = [entitlement_check(selector, ask)]
+    if _met(checks):
+        checks.append(offered_to(selector, ask))
+    if not _met(checks):
+        return _result(offer, checks, checks[-1].status)
+    if not ask.for_self:
+        checks.append(asked_by(selector, ask))
+    if selector.when is not None:
+        checks.append(condition_check(selector.when, question))
+    checks += need_checks(offer.needs, ask)
+    status = _worst(checks)
+    fits = status is Status.SATISFIED and binding is not None
+    return _result(offer, checks, status, _terms(offer, binding or (), ask) if fits else None)
 
 
-def _offer_checks(offer: Offer, question: Question) -> list[Check]:
-    checks = [entitlement_check(offer.selector, question.ask)]
-    if _all_satisfied(checks):
-        checks += offered_to(offer.selector, question.ask)
-    if any(check.status is Status.NOT_APPLICABLE for check in checks):
-        return checks
-    if offer.selector.when is not None:
-        checks.append(condition_check(offer.selector.when, question))
-    return [*checks, *need_checks(offer.needs, question.ask)]
+def _met(checks: Sequence[Check]) -> bool:
+    """Whether the last check is satisfied, and so all are: each is only made when those before it are."""
+    return checks[-1].status is Status.SATISFIED
 
 
-def _result(rule: Offer | Limit, checks: Sequence[Check], terms: Terms | None = None) -> RuleResult:
+def _worst(checks: Iterable[Check]) -> Status:
+    worst = Status.SATISFIED
+    for check in checks:
+        if check.status is Status.FAILED:
+            return Status.FAILED
+        if check.status is not Status.SATISFIED:
+            worst = check.status
+    return worst
+
+
+def _result(rule: Offer | Limit, checks: Sequence[Check], status: Status, terms: Terms | None = None) -> RuleResult:
     return RuleResult(
         name=rule.name,
         description=rule.description,
         file=rule.file,
         line=rule.line,
-        status=_worst(checks),
+        status=status,
         checks=tuple(checks),
         terms=terms,
     )
-
-
-def _worst(checks: Iterable[Check]) -> Status:
-    seen = {check.status for check in checks}
-    order = (Status.FAILED, Status.NOT_APPLICABLE, Status.UNSATISFIED)
-    return next((status for status in order if status in seen), Status.SATISFIED)
-
-
-def _all_satisfied(checks: Iterable[Check]) -> bool:
-    return all(check.status is Status.SATISFIED for check in checks)
 
 
 def _terms(offer: Offer, binding: Sequence[Needs], ask: Ask) -> Terms:

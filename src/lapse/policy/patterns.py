@@ -95,7 +95,8 @@ def parse_approver(text: str) -> str:
 
 def may_be(facts: PrincipalFacts, parties: tuple[str, ...]) -> bool:
     """Whether the principal itself is one of `parties`: what an offer asks."""
-    return any(_is(party, (facts.name, facts.person), facts.groups) for party in parties)
+    names = (facts.name, facts.person)
+    return any(_is(party, names, facts.groups) for party in parties)
 
 
 def touches(facts: PrincipalFacts, parties: tuple[str, ...]) -> bool:
@@ -108,8 +109,7 @@ def touches(facts: PrincipalFacts, parties: tuple[str, ...]) -> bool:
 def _is(party: str, names: tuple[str, ...], groups: tuple[str, ...]) -> bool:
     if party == ANYONE:
         return True
-    kind, colon, group = party.partition(":")
-    return group in groups if colon and kind == "group" else party in names
+    return party[6:] in groups if party.startswith("group:") else party in names
 
 
 @lru_cache(maxsize=4096)

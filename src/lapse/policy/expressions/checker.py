@@ -244,9 +244,7 @@ class _Checker:
             self.fault(pattern.at, "a pattern must be written out", 'as in `matches("^OPS-")`')
         elif pattern.source[0] not in "rR" and _ODD_ESCAPE.search(pattern.source):
             self.fault(pattern.at, "a pattern with escapes must be a raw text", 'as in `matches(r"^OPS-\\d+$")`')
-        elif (
-            len(pattern.source) * prod(int(most or least) for least, most in _REPEATS.findall(pattern.source)) > WEIGHT
-        ):
+        elif _weight(pattern.source) > WEIGHT:
             self.fault(pattern.at, "the pattern is too long or repeats too much", "use `startsWith` or `contains`")
         elif self._macros > 1:
             self.fault(node.at, "`matches` is not used in nested `exists` and the like", "use `startsWith`")
