@@ -69,7 +69,7 @@ async def question(control: Control, reader: Reader, actor: Actor, wanted: NewRe
         is_extension=extended is not None,
         justification=wanted.justification,
         ticket=wanted.ticket,
-        starts_at=wanted.starts_at or now,
+        starts_at=_start(extended, wanted.starts_at or now),
         at=now,
     )
     return Question(wanted=wanted, ask=ask, evaluation=evaluate(await control.policy(reader), ask))
@@ -88,7 +88,7 @@ async def ask_again(reader: Reader, request: Request) -> Ask:
         is_extension=extended is not None,
         justification=request.justification,
         ticket=request.ticket,
-        starts_at=request.starts_at or request.created_at,
+        starts_at=_start(extended, request.starts_at or request.created_at),
         at=request.created_at,
     )
 
@@ -149,6 +149,11 @@ async def _extended(reader: Reader, actor: Actor, wanted: NewRequest, catalog: C
     if any(other.extends == grant.id for other in followers):
         raise Refused(f"grant {grant.id} is extended already", hint="extend the grant that continues it")
     return grant
+
+
+def _start(extended: Grant | None, otherwise: datetime) -> datetime:
+    """When the time that is asked for begins: an extension adds to the end of its grant."""
+    return extended.ends_at if extended is not None and extended.ends_at is not None else otherwise
 
 
 async def _total(reader: Reader, extended: Grant | None, duration: timedelta) -> timedelta:

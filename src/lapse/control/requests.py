@@ -42,7 +42,7 @@ async def create_request(control: Control, actor: Actor, wanted: NewRequest) -> 
     result = await control.store.write(lambda tx: _create(control, tx, actor, wanted))
     control.wake()
     if isinstance(result, Evaluation):
-        raise Refused(result.reason, hint="`lapse policy explain` shows every rule and what would satisfy it")
+        raise Refused(result.reason, hint=result.hint or "`lapse policy explain` shows every rule and what it takes")
     return result
 
 
