@@ -89,8 +89,9 @@ class SqlLedgerStore:
             new_size = expected_size + len(placed)
             if not await unit.change(sql.GROW, expected=expected_size, new_size=new_size):
                 raise unit.fail(Conflict(f"the ledger no longer has {expected_size} entries"))
-            if not self._backend.queues_entries:
-                await unit.change(sql.QUEUE_UNSEEN)
+            if self._backend.queues_entries or not await _follows(unit, runs):
+                for run in runs:
+                    await _take(unit, run)
             for run in runs:
                 await _place(unit, run)
             await unit.change_many(sql.PUT_TILES, new_tiles)
@@ -158,23 +159,34 @@ class SqlLedgerStore:
 
 def runs_of(expected_size: int, placed: Sequence[Sequenced]) -> list[Run]:
     """`placed` as runs; `ValueError` unless it gives the places from `expected_size` on, in order."""
-    runs: list[Run] = []
-    for seq, place in enumerate(placed, expected_size):
+    breaks = [0]
+    for seq, (place, before) in enumerate(zip(placed, (None, *placed), strict=False), expected_size):
         if place.seq != seq:
             raise ValueError(f"place {place.seq} given where {seq} is next")
-        last = runs[-1] if runs else None
-        if last is not None and last.end_id == place.id:
-            runs[-1] = Run(last.first_seq, last.first_id, last.length + 1)
-        else:
-            runs.append(Run(seq, place.id, 1))
-    return runs
+        if before is not None and before.id + 1 != place.id:
+            breaks.append(seq - expected_size)
+    ends = [*breaks[1:], len(placed)]
+    return [Run(placed[i].seq, placed[i].id, j - i) for i, j in zip(breaks, ends, strict=True) if j > i]
 
 
-async def _place(unit: Unit, run: Run) -> None:
-    """Take the entries of `run` out of the queue and note their places, behind the run before if it fits."""
+async def _follows(unit: Unit, runs: Sequence[Run]) -> bool:
+    """On SQLite: whether this is the next run of entries, which need not go through the queue. If not, they do."""
+    ((known, last),) = await unit.rows(sql.KNOWN)
+    if len(runs) == 1 and runs[0].first_id == known + 1 and runs[0].end_id <= last + 1:
+        return True
+    await unit.change(sql.QUEUE_UNSEEN)
+    return False
+
+
+async def _take(unit: Unit, run: Run) -> None:
+    """Take the entries of `run` out of the queue."""
     taken = await unit.change(sql.TAKE, first_id=run.first_id, end_id=run.end_id)
     if taken != run.length:
         raise unit.fail(Conflict("some of these entries have a place already, or do not exist"))
+
+
+async def _place(unit: Unit, run: Run) -> None:
+    """Note the places of `run`, behind the run before if it fits."""
     if not await unit.change(sql.LENGTHEN, seq=run.first_seq, first_id=run.first_id, more=run.length):
         await unit.change_many(sql.ADD_RUN, [(run.first_seq, run.first_id, run.length)])
 

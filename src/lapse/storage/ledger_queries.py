@@ -40,6 +40,9 @@ QUEUED = Query(
     .limit(bindparam("limit"))
 )
 UNSEEN = Query(select(_entry.id, _entry.body).where(_entry.id > _high).order_by(_entry.id).limit(bindparam("limit")))
+KNOWN = Query(select(_high, func.coalesce(func.max(_entry.id), _none)))
+"""The last entry that is queued or placed, and the last there is."""
+
 QUEUE_UNSEEN = Query(insert(ledger_unplaced).from_select(["entry_id"], select(_entry.id).where(_entry.id > _high)))
 SIZE = Query(select(ledger_head.c.size))
 GROW = Query(update(ledger_head).values(size=bindparam("new_size")).where(ledger_head.c.size == bindparam("expected")))

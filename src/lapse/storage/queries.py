@@ -97,13 +97,12 @@ CHAIN = Query(select(grants.c.doc).join(_chain, _chain.c.id == grants.c.id).orde
 GRANTS_OF_ACCOUNTS = Query(
     select(grants.c.doc)
     .where(
-        grants.c.resource == bindparam("resource"),
         Among(grants.c.account, "accounts"),
         grants.c.due_at.is_not(None),
         grants.c.state != GrantState.SCHEDULED.value,
     )
-    .order_by(grants.c.id)
 )
+"""On any resource and in no order: if asked for either, SQLite walks every grant of the resource."""
 
 LOCKS_IN_FORCE = Query(select(locks.c.doc).where(locks.c.in_force == literal_column("1")).order_by(locks.c.id))
 OPEN_DRIFTS = Query(select(drifts.c.doc).where(drifts.c.is_open == literal_column("1")).order_by(drifts.c.id))

@@ -86,12 +86,12 @@ class SqlReader:
 
     async def grants_of_accounts(self, resource: str, accounts: Iterable[str]) -> Sequence[Grant]:
         """All grants in a live or ending state for these accounts."""
-        return await self._many(
+        found = await self._many(
             shelves.GRANTS.documents,
             queries.GRANTS_OF_ACCOUNTS,
-            resource=resource,
             accounts=sorted(set(accounts)),
         )
+        return sorted((grant for grant in found if grant.resource == resource), key=lambda grant: grant.id)
 
     async def grants_due(self, now: datetime, limit: int, *, besides: Iterable[str] = ()) -> Sequence[Grant]:
         """What the enforcer must act on at `now`, earliest first, but not on the resources `besides`."""

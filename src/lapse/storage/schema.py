@@ -93,7 +93,7 @@ grants = Table(
     Index("grants_resource", "resource", "id"),
     _partial("grants_due", _DUE, "due_at", "id"),
     _partial("grants_open", _DUE, "id"),
-    _partial("grants_accounts", _DUE, "resource", "account"),
+    _partial("grants_accounts", _DUE, "account", "resource"),
 )
 
 locks = Table(
