@@ -81,7 +81,7 @@ def test_only_facts_are_about_the_record_alone():
 
 
 def test_the_page_of_detectors_is_the_one_generated_from_their_files():
-    assert Path("docs/detectors.md").read_text("utf-8") == detectors_markdown()
+    assert (Path(__file__).parents[2] / "docs" / "detectors.md").read_text("utf-8") == detectors_markdown()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from lapse.domain.resources import Resource
 from lapse.ports import Reader, Store
 from lapse.review import rows
 from lapse.review.imports import PEOPLE, import_folder
-from lapse.review.ledger_rows import LedgerFacts, read_ledger
+from lapse.review.ledger_rows import read_ledger
 from lapse.review.model import Problem, Snapshot
 from lapse.review.observed import Explanations, access_rows, account_rows, privilege_rows
 from lapse.review.people import People, leaving_rows, principal_rows, read_people
@@ -28,7 +28,13 @@ from lapse.review.population import Population, write_population
 from lapse.review.scope import ReviewScope
 from lapse.review.snapshot import SnapshotWriter
 
-_TABLES_OF_OBSERVATION = ("accounts", "access_observed", "object_privileges", "target_reads")
+_TABLES_OF_OBSERVATION = {
+    "accounts": "accounts",
+    "access_observed": "memberships",
+    "object_privileges": "privileges",
+    "target_reads": "",
+}
+"""Evidence tables that an observation fills, and the kind of row whose origin it states."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +148,8 @@ def _write_observations(
     wanted = set(resources)
     seen = [o for o in inputs.observations if o.resource in wanted]
     for observation in seen:
-        for table in _TABLES_OF_OBSERVATION:
-            writer.begin(table, f"target {observation.resource}", observation.evidence.get(table, ""))
+        for table, kind in _TABLES_OF_OBSERVATION.items():
+            writer.begin(table, f"target {observation.resource}", observation.evidence.get(kind, ""))
         writer.add("accounts", account_rows(observation, why, owner_of))
         writer.add("access_observed", access_rows(observation, why, owner_of))
         writer.add("object_privileges", privilege_rows(observation))
@@ -196,6 +202,3 @@ def _write_checks(writer: SnapshotWriter, inputs: Inputs, now: datetime) -> None
 def _write_imports(writer: SnapshotWriter, inputs: Inputs) -> None:
     if inputs.imports is not None:
         import_folder(writer, inputs.imports)
-
-
-__all__ = ["Inputs", "LedgerCheck", "LedgerFacts", "collect", "collect_brownfield", "collect_imports"]

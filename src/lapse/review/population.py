@@ -6,7 +6,7 @@ not written; ids are compared with what the ledger says was created. Called by `
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from lapse.domain.catalog import Catalog
@@ -178,8 +178,3 @@ async def _all_requests(reader: Reader) -> AsyncIterator[Request]:
         for request in page:
             yield request
         after = page[-1].id
-
-
-def resources_named(rows_of_resources: Iterable[dict[str, str]]) -> frozenset[str]:
-    """Names in the `resources` table."""
-    return frozenset(row["resource"] for row in rows_of_resources)

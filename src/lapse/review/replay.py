@@ -181,7 +181,8 @@ class _Recorded:
 
 def _outcome(case: _Case, state: str) -> Rederivation:
     if case.unknown:
-        return _not_derivable(case.request.id, state, "; ".join(dict.fromkeys(case.unknown)), case.request.policy_version)
+        why = "; ".join(dict.fromkeys(case.unknown))
+        return _not_derivable(case.request.id, state, why, case.request.policy_version)
     differences = list(case.differences)
     if state != case.recorded:
         differences.append(f"the store says {state}, the ledger {case.recorded}")

@@ -16,37 +16,42 @@ remediation: Ask whether this is a standing need; put it on the register with an
 would_clear: There was a real break, or the terms of the requests allow the whole length.
 */
 WITH held AS (
-    SELECT g.grant_id, g.beneficiary, g.entitlement, g.resource, g.activated_at,
-        LEAST(COALESCE(g.end_due_at, CAST($as_of AS TIMESTAMPTZ)), COALESCE(g.ended_at, CAST($as_of AS TIMESTAMPTZ)))
-            AS until_at,
-        r.max_total_s
-    FROM grants g
-    LEFT JOIN requests r ON r.request_id = g.request_id
-    WHERE g.activated_at IS NOT NULL
+    SELECT grant_id, beneficiary, entitlement, resource, request_id, activated_at,
+        LEAST(COALESCE(end_due_at, CAST($as_of AS TIMESTAMPTZ)), COALESCE(ended_at, CAST($as_of AS TIMESTAMPTZ)))
+            AS until_at
+    FROM grants
+    WHERE activated_at IS NOT NULL
 ),
 edges AS (
     SELECT *,
         max(until_at) OVER (PARTITION BY beneficiary, entitlement ORDER BY activated_at, grant_id
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS held_to
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS held_to,
+        lead(activated_at) OVER (PARTITION BY beneficiary, entitlement ORDER BY activated_at, grant_id) AS next_at
     FROM held
+),
+touching AS (
+    SELECT *,
+        CASE WHEN held_to IS NOT NULL AND date_diff('second', held_to, activated_at) <= 60 * $gap_minutes
+            THEN 0 ELSE 1 END AS begins
+    FROM edges
+    WHERE date_diff('second', held_to, activated_at) <= 60 * $gap_minutes
+        OR date_diff('second', GREATEST(until_at, COALESCE(held_to, until_at)), next_at) <= 60 * $gap_minutes
 ),
 numbered AS (
     SELECT *,
-        sum(CASE WHEN held_to IS NOT NULL AND date_diff('second', held_to, activated_at) <= 60 * $gap_minutes
-            THEN 0 ELSE 1 END)
-            OVER (PARTITION BY beneficiary, entitlement ORDER BY activated_at, grant_id) AS chain
-    FROM edges
+        sum(begins) OVER (PARTITION BY beneficiary, entitlement ORDER BY activated_at, grant_id) AS chain
+    FROM touching
 ),
 chains AS (
-    SELECT beneficiary, entitlement, resource,
-        min(activated_at) AS from_at,
-        max(until_at) AS to_at,
+    SELECT n.beneficiary, n.entitlement, n.resource,
+        min(n.activated_at) AS from_at,
+        max(n.until_at) AS to_at,
         count(*) AS grants,
-        min(grant_id) AS first_grant,
-        string_agg(grant_id, ';' ORDER BY activated_at) AS grant_ids,
-        COALESCE(max(max_total_s), 3600 * $cap_hours) AS cap_s
-    FROM numbered
-    GROUP BY beneficiary, entitlement, resource, chain
+        string_agg(n.grant_id, ';' ORDER BY n.activated_at) AS grant_ids,
+        COALESCE(max(r.max_total_s), 3600 * $cap_hours) AS cap_s
+    FROM numbered n
+    LEFT JOIN requests r ON r.request_id = n.request_id
+    GROUP BY n.beneficiary, n.entitlement, n.resource, n.chain
 )
 SELECT
     beneficiary || ' ' || entitlement || ' ' || strftime(from_at, '%Y-%m-%dT%H:%M:%SZ') AS subject,

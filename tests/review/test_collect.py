@@ -1,0 +1,227 @@
+"""Collecting: from a store with its ledger, from a bare target, and what is said about what is missing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from fakes.store import FakeStore
+from lapse.control.catalogs import apply
+from lapse.control.decisions import approve
+from lapse.control.sequencer import Sequencer
+from lapse.domain.access import Observation, ObservedAccount, ObservedMembership, ObservedPrivilege
+from lapse.domain.catalog import Catalog
+from lapse.domain.errors import Corrupt, InvalidInput, NotFound
+from lapse.domain.reviews import ItemDecision, Usage
+from lapse.engines.duckdb_engine import DuckDbEngine
+from lapse.review.collect import Inputs, LedgerCheck, collect, collect_brownfield
+from lapse.review.model import Coverage, RunStatus
+from lapse.review.scope import parse_scope
+from lapse.review.snapshot import load_snapshot
+from lapse.review.stages import run_stages
+from support.clock import START
+from support.ledgers import SIGNER
+from support.world import CATALOG, World
+
+SCOPE = parse_scope("tag:env=prod", "2026", review_id="rev_1")
+
+
+@pytest.fixture
+async def world():
+    """One grant that ended, one in force, one role added by hand; everything in the ledger."""
+    world = await World.create(FakeStore(), catalog=Catalog())
+    await apply(world.control, world.admin(), CATALOG)
+    for hours, who in ((1, "alice"), (4, "dave")):
+        request = await world.ask(who, hours=hours)
+        await approve(world.control, world.actor("bob"), request.id)
+        await world.enforcer.tick()
+    await world.clock.advance(timedelta(hours=2))
+    await world.enforcer.tick()
+    world.target.target.grant("carol_login", "app_writer")
+    await Sequencer(world.store.ledger, SIGNER, world.clock).run_once()
+    return world
+
+
+async def gathered(world, folder, **more):
+    inputs = Inputs(
+        observations=[await world.target.observe()], ledger_checks=[LedgerCheck(name="hashes", ok=True)], **more
+    )
+    return await collect(world.store, inputs, SCOPE, folder, world.clock.now())
+
+
+def table(snapshot, name):
+    return pq.read_table(f"{snapshot.folder}/{name}.parquet").to_pylist()
+
+
+async def test_the_whole_population_is_there_and_reconciled_with_the_ledger(world, tmp_path):
+    snapshot = await gathered(world, tmp_path / "s")
+    assert snapshot.manifest.problems == ()
+    for name, rows in (("requests", 2), ("decisions", 2), ("grants", 2), ("policies", 1), ("resources", 1)):
+        found = snapshot.manifest.table(name)
+        assert (found.rows, found.coverage) == (rows, Coverage.COMPLETE), name
+        assert found.recount in (None, rows)
+    assert {g["state"] for g in table(snapshot, "grants")} == {"ended", "active"}
+    assert load_snapshot(tmp_path / "s") == snapshot
+
+
+async def test_access_is_explained_by_its_grant_or_by_nothing(world, tmp_path):
+    access = {a["account"]: a for a in table(await gathered(world, tmp_path / "s"), "access_observed")}
+    assert access["dave_login"]["grant_id"].startswith("gra_")
+    assert access["dave_login"]["principal"] == "dave"
+    assert access["carol_login"]["grant_id"] is None
+    assert access["carol_login"]["baseline"] is False
+
+
+async def test_the_review_of_it_finds_the_role_added_by_hand_and_re_derives_the_rest(world, tmp_path):
+    result = run_stages(DuckDbEngine, await gathered(world, tmp_path / "s"))
+    assert {(f.detector, f.subject) for f in result.findings if f.detector in {"L2", "C1", "C6", "C8", "C9"}} == {
+        ("L2", "pg-prod/carol_login/app_writer")
+    }
+    assert (result.workflows.same, result.workflows.rederived) == (2, 2)
+    by_account = {item.account: item for item in result.items}
+    assert by_account["carol_login"].recommendation is ItemDecision.REVOKE
+    assert by_account["dave_login"].usage is Usage.UNKNOWN
+    runs = {run.detector: run for run in result.runs}
+    assert runs["C24"].status is RunStatus.CLEAR
+    assert runs["L4"].status is RunStatus.NOT_ASSESSED
+    assert runs["L4"].missing == ("coverage",)
+
+
+async def test_a_request_that_the_ledger_does_not_know_is_a_problem(world, tmp_path):
+    request = (await world.read(lambda r: r.requests(page()))).pop()
+    key = next(iter(world.store.tables["request"]))
+    forged = dict(world.store.tables["request"])
+    forged["req_forged"] = type(request)(
+        **{f: getattr(request, f) for f in request.__dataclass_fields__} | {"id": "req_forged"}
+    )
+    world.store.tables["request"] = forged
+    snapshot = await gathered(world, tmp_path / "s")
+    assert key
+    problems = {(p.table, p.what): p.examples for p in snapshot.manifest.problems}
+    assert problems["requests", "in the store, not in the ledger"] == ("req_forged",)
+    assert not snapshot.manifest.table("requests").reconciled
+    result = run_stages(DuckDbEngine, snapshot)
+    assert [d.request_id for d in result.workflows.not_derivable] == ["req_forged"]
+
+
+async def test_a_target_that_was_not_read_is_a_gap_and_its_detectors_are_not_assessed(world, tmp_path):
+    inputs = Inputs(unread={"pg-prod": "the target does not answer"})
+    snapshot = await collect(world.store, inputs, SCOPE, tmp_path / "s", world.clock.now())
+    assert snapshot.manifest.table("access_observed").coverage is Coverage.ABSENT
+    assert [p.what for p in snapshot.manifest.problems] == ["the target does not answer"]
+    runs = {run.detector: run for run in run_stages(DuckDbEngine, snapshot).runs}
+    for detector in ("L1", "L2", "R1", "R5", "C24"):
+        assert runs[detector].status is RunStatus.NOT_ASSESSED
+
+
+async def test_evidence_from_files_joins_that_of_the_store(world, tmp_path):
+    imports = tmp_path / "imports"
+    imports.mkdir()
+    (imports / "coverage.csv").write_text(
+        "resource,from_at,to_at,complete\npg-prod,2026-01-01,2027-01-01,true\npg-prod,yesterday,2027-01-01,true\n"
+    )
+    (imports / "people.csv").write_text("name,active,left_at\ndave,true,2026-03-01T00:00:00Z\n")
+    (imports / "notes.txt").write_text("not evidence")
+    snapshot = await gathered(world, tmp_path / "s", imports=imports)
+    coverage = snapshot.manifest.table("coverage")
+    assert (coverage.rows, coverage.rejected, coverage.recount) == (1, 1, 2)
+    said = {p.source: p for p in snapshot.manifest.problems}
+    assert "`from_at` is `yesterday`" in said["coverage.csv"].examples[0]
+    assert "notes.txt" in said
+    result = run_stages(DuckDbEngine, snapshot)
+    assert {f.principal for f in result.findings if f.detector == "R1"} == {"dave"}
+
+
+async def test_nothing_in_scope_and_a_used_folder_are_refused(world, tmp_path):
+    with pytest.raises(InvalidInput, match="no resource is in scope"):
+        await collect(world.store, Inputs(), parse_scope("tag:env=test", "2026"), tmp_path / "s", START)
+    await gathered(world, tmp_path / "s")
+    with pytest.raises(InvalidInput, match="is not empty"):
+        await gathered(world, tmp_path / "s")
+
+
+async def test_a_snapshot_that_was_touched_is_not_read(world, tmp_path):
+    snapshot = await gathered(world, tmp_path / "s")
+    file = tmp_path / "s" / "grants.parquet"
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    with pytest.raises(Corrupt, match=r"grants\.parquet"):
+        load_snapshot(tmp_path / "s")
+    with pytest.raises(NotFound, match="no snapshot"):
+        load_snapshot(tmp_path)
+    assert snapshot
+
+
+def a_database(gaps=()):
+    return Observation(
+        resource="pg-old",
+        observed_at=START,
+        server="PostgreSQL 15.8",
+        accounts=(
+            ObservedAccount(name="postgres", can_login=True, powers=("superuser", "createrole")),
+            ObservedAccount(name="nina", can_login=True),
+            ObservedAccount(name="otto", can_login=True),
+            ObservedAccount(name="team", can_login=False),
+            ObservedAccount(name="app_owner", can_login=False),
+        ),
+        memberships=(
+            ObservedMembership(member="nina", role="team"),
+            ObservedMembership(member="nina", role="app_owner", via=("team",)),
+            ObservedMembership(member="team", role="app_owner"),
+            ObservedMembership(member="otto", role="app_owner", admin_option=True),
+        ),
+        privileges=(
+            ObservedPrivilege(grantee="otto", object_kind="table", object_name="orders", privileges=(), is_owner=True),
+        ),
+        gaps=tuple(gaps),
+    )
+
+
+def test_a_database_never_seen_before_gets_a_useful_answer(tmp_path):
+    people = tmp_path / "people.csv"
+    people.write_text("name,email,login,active,left_at\nNina,nina@example.com,,true,\nOtto,,otto,false,2026-01-31\n")
+    scope = parse_scope("all", "2026-Q1")
+    snapshot = collect_brownfield([a_database()], people, scope, tmp_path / "s", START)
+    result = run_stages(DuckDbEngine, snapshot)
+    found = {(f.detector, f.subject): str(f.severity) for f in result.findings}
+    assert found == {
+        ("L1", "pg-old/postgres/(superuser)"): "critical",
+        ("L1", "pg-old/postgres/(createrole)"): "high",
+        ("L1", "pg-old/nina/team"): "medium",
+        ("L1", "pg-old/otto/app_owner"): "high",
+        ("L18", "pg-old/postgres"): "low",
+        ("L18", "pg-old/nina"): "low",
+        ("L18", "pg-old/otto"): "low",
+        ("R1", "pg-old/otto"): "critical",
+        ("R4", "pg-old/otto"): "medium",
+        ("R5", "pg-old/postgres"): "high",
+        ("R7", "pg-old/nina/app_owner"): "medium",
+    }
+    otto = next(item for item in result.items if item.account == "otto")
+    assert otto.recommendation is ItemDecision.REVOKE
+    assert "left on 2026-01-31" in otto.recommendation_reason
+
+
+def test_what_cannot_be_known_of_a_bare_database_is_not_assessed(tmp_path):
+    snapshot = collect_brownfield([a_database()], None, parse_scope("all", "2026-Q1"), tmp_path / "s", START)
+    result = run_stages(DuckDbEngine, snapshot)
+    not_assessed = {run.detector for run in result.not_assessed}
+    assert {"L2", "L4", "L5", "L6", "R1", "R5", "C1", "C6", "C8", "C9", "C24", "M1", "M8"} <= not_assessed
+    assert {item.usage for item in result.items} == {Usage.UNKNOWN}
+    assert result.workflows.lag == ()
+
+
+def test_a_read_with_gaps_never_clears(tmp_path):
+    empty = Observation(resource="pg-old", observed_at=START, server="PostgreSQL 15", gaps=("pg_authid: no right",))
+    snapshot = collect_brownfield([empty], None, parse_scope("all", "2026-Q1"), tmp_path / "s", START)
+    result = run_stages(DuckDbEngine, snapshot)
+    run = next(run for run in result.runs if run.detector == "L1")
+    assert run.status is RunStatus.NOT_ASSESSED
+    assert "pg_authid: no right" in run.reason
+
+
+def page():
+    from lapse.ports import Page
+
+    return Page()

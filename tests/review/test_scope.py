@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lapse.domain.catalog import Catalog
+from lapse.domain.data import from_data, to_data
+from lapse.domain.errors import InvalidInput
+from lapse.domain.resources import Resource
+from lapse.review.scope import ReviewScope, parse_period, parse_scope
+
+
+def day(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2026", "2026-01-01", "2027-01-01"),
+        ("2026-Q3", "2026-07-01", "2026-10-01"),
+        ("2026-q4", "2026-10-01", "2027-01-01"),
+        ("2026-12", "2026-12-01", "2027-01-01"),
+        ("2024-02", "2024-02-01", "2024-03-01"),
+        ("2026-07-01..2026-09-30", "2026-07-01", "2026-10-01"),
+        ("2026-07-01..2026-07-01", "2026-07-01", "2026-07-02"),
+    ],
+)
+def test_periods_are_half_open(text, start, end):
+    period = parse_period(text)
+    assert (period.start, period.end) == (day(start), day(end))
+    assert period.contains(period.start)
+    assert not period.contains(period.end)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "26", "2026-Q5", "2026-13", "2026-00", "0000", "9999", "2026-02-30..2026-03-01", "x" * 99, "2026-Q3\n1"],
+)
+def test_what_is_no_period_says_how_to_write_one(text):
+    with pytest.raises(InvalidInput, match="is not a period") as caught:
+        parse_period(text)
+    assert "2026-Q3" in caught.value.hint
+
+
+def test_a_period_that_ends_before_it_starts_is_refused():
+    with pytest.raises(InvalidInput, match="ends before it starts"):
+        parse_period("2026-09-30..2026-07-01")
+
+
+@given(st.text(max_size=50))
+def test_any_text_is_a_period_or_refused(text):
+    try:
+        period = parse_period(text)
+    except InvalidInput:
+        return
+    assert period.start < period.end
+
+
+RESOURCES = Catalog(
+    resources={
+        "pg-prod": Resource(name="pg-prod", connector="postgresql", tags={"env": "prod"}),
+        "pg-test": Resource(name="pg-test", connector="postgresql", tags={"env": "test"}),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("selector", "names"),
+    [
+        ("all", ("pg-prod", "pg-test")),
+        ("tag:env=prod", ("pg-prod",)),
+        ("resource:pg-test", ("pg-test",)),
+        (" all ", ("pg-prod", "pg-test")),
+    ],
+)
+def test_a_selector_names_resources(selector, names):
+    assert parse_scope(selector, "2026").resources_of(RESOURCES) == names
+
+
+@pytest.mark.parametrize("selector", ["", "everything", "tag:", "tag:env", "tag:=x", "resource:", "resource:A B"])
+def test_what_is_no_selector_is_refused(selector):
+    with pytest.raises(InvalidInput):
+        parse_scope(selector, "2026")
+
+
+def test_a_scope_without_resources_is_refused_because_it_would_look_clean():
+    with pytest.raises(InvalidInput, match="no resource is in scope"):
+        parse_scope("tag:env=prd", "2026").resources_of(RESOURCES)
+
+
+def test_a_scope_is_data():
+    scope = parse_scope("all", "2026-Q3", review_id="r", thresholds={"L5": {"objective_seconds": 5}})
+    assert from_data(ReviewScope, to_data(scope)) == scope
