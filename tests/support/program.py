@@ -86,14 +86,20 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
         )
-        server_file = self.home / "server.json"
         deadline = time.monotonic() + PATIENCE
-        while not server_file.exists():
+        while not (url := self._url_of(process.pid)):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 raise AssertionError(f"lapse serve: {process.communicate()}")
             time.sleep(0.02)
-        return Serving(process, json.loads(server_file.read_text())["url"])
+        return Serving(process, url)
+
+    def _url_of(self, pid: int) -> str:
+        try:
+            found = json.loads((self.home / "server.json").read_text())
+        except FileNotFoundError:
+            return ""
+        return found["url"] if found["pid"] == pid else ""
 
     def _environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("LAPSE_", "PG"))}

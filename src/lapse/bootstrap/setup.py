@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 
-from lapse.bootstrap.app import open_app
+from lapse.bootstrap.app import App, open_app
 from lapse.bootstrap.home import Home, Settings, write_settings
 from lapse.control.tokens import issue_token
 from lapse.domain.actors import Scope, system_actor
-from lapse.domain.errors import Unavailable
+from lapse.domain.errors import Corrupt, Refused, Unavailable
 from lapse.domain.names import check_name
-from lapse.ledger.checkpoint import key_of
+from lapse.ledger.checkpoint import key_of, open_checkpoint
 from lapse.ledger.standalone import write_key
 
 FIRST_SCOPES = frozenset({Scope.ADMIN, Scope.AUDIT, Scope.REVIEW})
@@ -34,6 +34,7 @@ async def set_up(home: Home, settings: Settings, *, admin: str = "admin") -> Set
 
     Raises:
         Unavailable: the folder cannot be written, or the store cannot be reached.
+        Refused: the store belongs to another home.
     """
     check_name(admin, what="principal name")
     made: list[str] = []
@@ -41,7 +42,32 @@ async def set_up(home: Home, settings: Settings, *, admin: str = "admin") -> Set
     if not home.exists:
         write_settings(home, settings)
         made.append("settings")
+    try:
+        key = await _complete(home, admin, made)
+    except BaseException:
+        if "settings" in made:
+            home.settings_file.unlink(missing_ok=True)
+        raise
+    return SetUp(home=home, created=tuple(made), admin=admin, key=key)
+
+
+async def refuse_foreign_ledger(app: App) -> None:
+    """Raise `Refused` if the store's ledger was sealed with another key or under another name than this home's."""
+    note = await app.store.ledger.checkpoint()
+    if note is None:
+        return
+    try:
+        open_checkpoint(note, [key_of(app.keyring.signer)])
+    except Corrupt:
+        raise Refused(
+            "the store's ledger was sealed with another key, or under another name",
+            hint=f"bring `keys/` and `origin` from the home that made it to `{app.home.path}`, or use another store",
+        ) from None
+
+
+async def _complete(home: Home, admin: str, made: list[str]) -> str:
     async with open_app(home) as app:
+        await refuse_foreign_ledger(app)
         if not home.token():
             _, secret = await issue_token(
                 app.control,
@@ -54,8 +80,7 @@ async def set_up(home: Home, settings: Settings, *, admin: str = "admin") -> Set
             _write_secret(home, secret)
             made.append("token")
         await app.sequencer.run_once()
-        key = write_key(key_of(app.keyring.signer))
-    return SetUp(home=home, created=tuple(made), admin=admin, key=key)
+        return write_key(key_of(app.keyring.signer))
 
 
 def _make_folder(home: Home) -> None:

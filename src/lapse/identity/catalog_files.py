@@ -66,7 +66,7 @@ def catalog_from_files(files: Mapping[str, str]) -> Catalog:
         raise InvalidInput(f"a catalog is made of 1 to {MOST_FILES} files", hint="name them, e.g. `catalog.yaml`")
     found = _Found()
     for name, text in files.items():
-        _read_file(found, shown(name), text)
+        _read_file(found, shown(name, longest=300), text)
     _check_references(found)
     _check_agents(found)
     _check_cycles(found, "principal", {p.name: (p.alias_of,) for p in found.principals.values()})

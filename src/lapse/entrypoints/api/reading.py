@@ -83,8 +83,12 @@ def read_body(request: Request, raw: bytes, operation: Operation) -> Body | None
 
 
 def _sentence(error: Exception) -> str:
-    text = shown(str(error).replace("Object ", "it "), longest=200)
-    return text[:1].lower() + text[1:]
+    """The decoder's message in our words: what is wrong, and with which member."""
+    said = shown(str(error).replace("Object ", "it ").replace("'", "`"), longest=200)
+    what, _, where = said.partition(" - at `$")
+    member = where.rstrip("`").lstrip(".")
+    text = f"`{member}` {what[:1].lower()}{what[1:]}" if member else f"{what[:1].lower()}{what[1:]}"
+    return text.replace("` expected", "`: expected").replace("` invalid", "`: invalid").replace("` it", "`: it")
 
 
 def _too_large(limit: int) -> ProblemError:

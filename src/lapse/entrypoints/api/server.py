@@ -21,6 +21,7 @@ from lapse.bootstrap.app import App, open_app
 from lapse.bootstrap.home import Home, Settings, parse_address, read_settings
 from lapse.bootstrap.logs import Logger, set_up_logs
 from lapse.bootstrap.running import running
+from lapse.bootstrap.setup import refuse_foreign_ledger
 from lapse.domain.errors import Unavailable
 from lapse.entrypoints.api.app import create_api
 from lapse.storage.instance_lock import acquire
@@ -52,6 +53,7 @@ async def _serve(home: Home, settings: Settings, listener: socket.socket, log: L
 
     async with open_app(home, on_trouble=on_trouble) as opened:
         app = replace(opened, serving=True)
+        await refuse_foreign_ledger(app)
         server = _Server(_configuration(app, on_bug))
         url = _url(listener)
         async with running(app, log):

@@ -36,7 +36,10 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
 ) -> None:
-    """Make the catalog what the files say: shows a plan, then applies it atomically."""
+    """Make the catalog what the files say.
+
+    Shows a plan first, then applies it atomically.
+    """
     from lapse.entrypoints.cli.files import read_files
 
     body = {"files": read_files(files)}
@@ -94,12 +97,12 @@ def show_principal(session: Session, name: Annotated[str, typer.Argument(metavar
     if session.json:
         print_json(principal)
         return
-    facts({key.replace("_", " "): value for key, value in principal.items() if key != "accounts"})
-    facts({"accounts": _accounts(principal)})
+    shown = {"active": "yes" if principal["active"] else "no", "accounts": _accounts(principal)}
+    facts({key.replace("_", " "): value for key, value in (principal | shown).items()})
 
 
 def list_resources(session: Session) -> None:
-    """List what is protected, and the roles that can be asked for."""
+    """List what is protected, and the roles there."""
     with session.api() as api:
         items = api.get("/resources")["items"]
     if session.json:

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def list_grants(
     session: Session,
     state: Annotated[
-        list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be repeated.")
+        list[str] | None, typer.Option(metavar="STATE", help="Only in this state, e.g. active or revoke_failed.")
     ] = None,
     who: Annotated[str, typer.Option("--who", metavar="NAME", help="Only of this beneficiary.")] = "",
     resource: Annotated[str, typer.Option(metavar="RESOURCE", autocompletion=resources)] = "",
@@ -85,7 +85,10 @@ def show(session: Session, grant: GrantId) -> None:
 
 
 def extend(session: Session, grant: GrantId, how_long: Duration, because: Because = "") -> None:
-    """Ask for more time: a new request that continues the grant without a gap."""
+    """Ask for more time.
+
+    That is a new request, under today's policy, which continues the grant without a gap.
+    """
     with session.api() as api:
         found = api.post(f"/grants/{quoted(grant)}/extend", {"duration": how_long, "justification": because})
         if found["state"] == "approved":
@@ -116,7 +119,10 @@ def revoke(session: Session, grant: GrantId, reason: Reason = "", yes: Yes = Fal
 
 
 def credential(session: Session, grant: GrantId) -> None:
-    """Get a fresh secret for a grant with a login of its own; shown once, kept nowhere."""
+    """Get a fresh secret for a grant that has a login of its own.
+
+    It is shown once and kept nowhere; the one before stops working.
+    """
     with session.api() as api:
         secret = api.post(f"/grants/{quoted(grant)}/credential")
     if session.json:

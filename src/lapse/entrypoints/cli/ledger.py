@@ -28,7 +28,10 @@ def verify(
         typer.Option("--checkpoint", metavar="FILE", help="One that was kept elsewhere; may be repeated."),
     ] = None,
 ) -> None:
-    """Verify sequence, hashes and signatures of every entry, and name the first that is broken."""
+    """Verify every entry, and name the first that is broken.
+
+    Checks sequence, hashes, signatures, and that the ledger continues checkpoints kept elsewhere.
+    """
     from lapse.entrypoints.cli.files import read_files
 
     notes = list(read_files(kept).values()) if kept else []
@@ -75,7 +78,10 @@ def show(
 
 
 def checkpoint(session: Session) -> None:
-    """Print the newest signed checkpoint; keep it where the operators of lapse cannot change it."""
+    """Print the newest signed checkpoint.
+
+    Keep it where the operators of lapse cannot change it, and verify against it later.
+    """
     with session.api() as api:
         found = api.get("/ledger/checkpoint")
     if session.json:

@@ -31,7 +31,7 @@ def add(
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
-    """Stop what is named: live grants end now, new ones are refused."""
+    """Stop what is named: grants end, new ones are refused."""
     if kind not in _KINDS:
         raise InvalidInput(f"`{kind[:60]}` cannot be locked", hint=f"choose from {', '.join(_KINDS)}")
     what = f"{kind} {target}".strip()
@@ -71,7 +71,7 @@ def list_locks(
 
 
 def remove(session: Session, lock: Annotated[str, typer.Argument(metavar="LOCK")]) -> None:
-    """Take a lock off; not by the person who set it. Ended grants stay ended."""
+    """Take a lock off that somebody else set. Ended grants stay ended."""
     with session.api() as api:
         found = api.post(f"/locks/{quoted(lock)}/remove")
     print_json(found) if session.json else say(f"lock {found['id']} is removed; access is asked for anew")

@@ -155,12 +155,14 @@ def _located(problem: Any) -> str:
 
 
 def _usage(error: Any) -> int:
-    text = str(error.format_message()).strip().rstrip(".")
-    if not text:
-        # Asked for nothing: the help has been printed already.
+    text = str(error.format_message()).strip()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(text + "\n")
         return 2
     path = error.ctx.command_path if getattr(error, "ctx", None) else "lapse"
-    sys.stderr.write(f"lapse: {text[:1].lower()}{text[1:]}\n  hint: `{path} --help` says what is possible\n")
+    sentence, _, more = text.replace("'", "`").rstrip(".").partition(". ")
+    hint = more or f"`{path} --help` says what is possible"
+    sys.stderr.write(f"lapse: {sentence[:1].lower()}{sentence[1:]}\n  hint: {hint[:1].lower()}{hint[1:]}\n")
     return 2
 
 

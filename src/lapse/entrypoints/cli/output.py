@@ -57,11 +57,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, flexible: i
     from rich.text import Text
 
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    lines = [[safe(cell) for cell in row] for row in rows]
+    # The first column holds what the next command needs: it is never cut.
+    first = max((len(line[0]) for line in lines), default=0)
     for number, heading in enumerate(headings):
-        gives_way = number == flexible
-        grid.add_column(heading, no_wrap=not gives_way, overflow="fold", ratio=1 if gives_way else None)
-    for row in rows:
-        cells = [safe(cell) for cell in row]
+        grid.add_column(heading, no_wrap=number != flexible, overflow="fold", min_width=0 if number else first)
+    for cells in lines:
         grid.add_row(*(Text(cell, style=_STYLES.get(cell.replace(" ", "_"), "")) for cell in cells))
     _console().print(grid)
 

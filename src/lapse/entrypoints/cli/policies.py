@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(session: Session, files: Files) -> None:
-    """Read files as a policy, and print what is wrong with file, line and column.
+    """Say what is wrong with files, and where.
 
     Needs no home and no server.
     """
@@ -66,7 +66,9 @@ def explain(  # noqa: PLR0913, PLR0917  one an option
     beneficiary: Beneficiary = "",
     starts_at: StartsAt = "",
 ) -> None:
-    """Say what the policy would answer, and how every rule came out. Nothing is recorded.
+    """Say what the policy would answer, and why.
+
+    Shows how every rule came out. Nothing is recorded.
 
     `--as NAME` asks in somebody else's place: as an auditor or administrator, or as a local user.
     """
@@ -83,7 +85,7 @@ def explain(  # noqa: PLR0913, PLR0917  one an option
 
 
 def apply(session: Session, files: Files) -> None:
-    """Put files in force as the policy. The second time nothing changes."""
+    """Put files in force. The second time nothing changes."""
     from lapse.entrypoints.cli.files import read_files
 
     with session.api() as api:

@@ -54,7 +54,8 @@ def create(  # noqa: PLR0913, PLR0917  one an option
 def list_requests(
     session: Session,
     state: Annotated[
-        list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="STATE", help="Only pending, approved, denied, cancelled or expired ones."),
     ] = None,
     requester: Annotated[str, typer.Option(metavar="NAME", help="By or for somebody.")] = "",
     entitlement: Annotated[str, typer.Option(metavar="RESOURCE/ROLE", autocompletion=entitlements)] = "",

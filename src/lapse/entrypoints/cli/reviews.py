@@ -76,7 +76,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         Path, typer.Option(metavar="FOLDER", help="With --target or --files: where report and pack go.")
     ] = Path("lapse-review"),
 ) -> None:
-    """Go through all six steps, and write the report and the sealed pack."""
+    """Go through all six steps.
+
+    Writes the report and the sealed pack.
+    """
     if target:
         _run_brownfield(session, target, people, out)
         return
@@ -242,7 +245,10 @@ def verify(
     path: Annotated[Path, typer.Argument(metavar="PACK", help="The zip file, or the unpacked folder.")],
     key: Annotated[str, typer.Option(metavar="VKEY", help="The key that must have signed it.")] = "",
 ) -> None:
-    """Verify a sealed pack offline: signature, every file, the ledger's proofs."""
+    """Verify a sealed pack offline.
+
+    Checks its signature, every file, and the ledger's proofs. Needs no home and no server.
+    """
     from lapse.review.pack import report_lines, verify_pack
 
     if not path.exists():

@@ -60,7 +60,7 @@ def add(
 
 
 def check(session: Session, resource: ResourceName) -> None:
-    """Prove that lapse's rights on a target suffice, or say what is missing."""
+    """Prove that lapse's rights on a target suffice."""
     with session.api() as api:
         found = api.post(f"/targets/{quoted(resource)}/check")
     if session.json:
@@ -88,7 +88,7 @@ def list_targets(session: Session) -> None:
 
 
 def plan(session: Session, resource: ResourceName) -> None:
-    """Read a target now, and say what differs from what should be there."""
+    """Read a target, and say what differs."""
     with session.api() as api:
         found = api.get(f"/targets/{quoted(resource)}/reconciliation")
     if session.json:
@@ -100,7 +100,10 @@ def plan(session: Session, resource: ResourceName) -> None:
 
 
 def apply(session: Session, resource: ResourceName, yes: Yes = False) -> None:
-    """Read a target now, record what differs, and remove it where the resource says so."""
+    """Read a target, and record what differs.
+
+    Removes what nobody granted where the resource says `on_drift: remove`.
+    """
     with session.api() as api:
         if not yes:
             planned = api.get(f"/targets/{quoted(resource)}/reconciliation")
@@ -121,7 +124,7 @@ def list_drift(
     resource: Annotated[str, typer.Option(metavar="RESOURCE", autocompletion=resources)] = "",
     everything: Annotated[bool, typer.Option("--all", help="What was cleared too.")] = False,
 ) -> None:
-    """List access that no grant explains, and grants without their access."""
+    """List access that no grant explains."""
     with session.api() as api:
         rows = api.get("/drift", resource=resource, all=everything)["items"]
     if session.json:

@@ -29,7 +29,7 @@ def create(
     life: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long it lives.")] = "90d",
     remark: Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for.")] = "",
 ) -> None:
-    """Issue a token for somebody; it is shown once and kept nowhere."""
+    """Issue a token for somebody; it is shown once."""
     body = {"principal": principal, "scopes": scope, "life": life, "note": remark}
     with session.api() as api:
         found = api.post("/tokens", body)
