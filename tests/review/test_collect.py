@@ -87,6 +87,8 @@ async def test_the_review_of_it_finds_the_role_added_by_hand_and_re_derives_the_
     assert runs["C24"].status is RunStatus.CLEAR
     assert runs["L4"].status is RunStatus.NOT_ASSESSED
     assert runs["L4"].missing == ("coverage",)
+    assert runs["L7"].status is RunStatus.NOT_ASSESSED
+    assert "sightings are samples" in runs["L7"].reason
 
 
 async def test_a_request_that_the_ledger_does_not_know_is_a_problem(world, tmp_path):

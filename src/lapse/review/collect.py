@@ -84,6 +84,8 @@ async def collect(store: Store, inputs: Inputs, scope: ReviewScope, folder: Path
         _write_observations(writer, inputs, resources, why, catalog.account_owner)
         _write_checks(writer, inputs, now)
         _write_imports(writer, inputs)
+        if not writer.has("coverage"):
+            writer.gap("usage", "sightings are samples, and nothing says when every use was recorded")
         return writer.finish(resources)
 
     return await store.read(work)

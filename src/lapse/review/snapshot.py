@@ -65,6 +65,10 @@ class SnapshotWriter:
         opened.sources.append(source)
         opened.queries += [query] if query else []
 
+    def has(self, name: str) -> bool:
+        """Whether any source was asked for the table."""
+        return name in self._open
+
     def add(self, name: str, rows: Iterable[Row]) -> None:
         """Write rows; keys that are missing are null."""
         opened = self._opened(name)
