@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -61,12 +62,17 @@ def from_data(kind: type[T], data: object) -> T:
         raise Corrupt(f"stored {kind.__name__} cannot be read: {error}") from None
 
 
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
 def changed_fields(before: object, after: object) -> tuple[str, ...]:
     """Names of the fields in which two values of one dataclass differ, in order of definition."""
     return tuple(
-        field.name
-        for field in fields(before)  # type: ignore[arg-type]
-        if getattr(before, field.name) != getattr(after, field.name)
+        name
+        for name in _names(cast(Any, type(before)))
+        if (was := getattr(before, name)) is not (now := getattr(after, name)) and was != now
     )
 
 

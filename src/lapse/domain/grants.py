@@ -165,6 +165,20 @@ class Grant:
         """The target was seen to refuse, at `at`."""
         return self._after(GrantEvent.CONFIRM_END, ended_at=at, next_attempt_at=None, last_error="")
 
+    def elapsed(self, *, at: datetime) -> Grant:
+        """Both steps to the end at once: the target refused (at `at`) before it was on record that the end began."""
+        state = GRANT_LIFE.step(GRANT_LIFE.step(self.state, GrantEvent.END), GrantEvent.CONFIRM_END)
+        return replace(
+            self,
+            state=state,
+            end_reason=EndReason.ELAPSED,
+            ended_at=at,
+            attempts=0,
+            next_attempt_at=None,
+            last_error="",
+            version=self.version + 1,
+        )
+
     def end_failed(self, *, error: str, next_attempt_at: datetime) -> Grant:
         """The access could not be seen to be gone; it is tried again at `next_attempt_at`, for ever."""
         return self._after(

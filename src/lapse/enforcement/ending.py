@@ -1,8 +1,8 @@
 """End what must end on one resource: rights removed, sessions cut, read back, recorded.
 
-The removal does not wait for the record that it began: the deadline itself has been on record since activation, and
-a store that is slow or down must not lengthen access. Each grant ends with the proof the target gave, or stays
-`revoke_failed` and is tried again for ever.
+The removal does not wait for the record that it began, nor does the record delay it: the deadline itself has been on
+record since activation, and a store that is slow or down must not lengthen access. Each grant ends with the proof the
+target gave, or stays `revoke_failed` and is tried again for ever.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ _IN_HAND = timedelta(seconds=30)
 """How long a removal that is under way is left alone by other enforcers."""
 
 
+_UNSEEN_SECONDS = 1.0
+"""A removal that takes longer is put on record as begun while it goes on; a quicker one is recorded when it is done."""
+
+
 async def end_batch(parts: Parts, resource: str, due: Sequence[Grant]) -> None:
     """End all of `due`, which are live and past their deadline, or ending already."""
     catalog = await parts.store.read(lambda reader: reader.catalog())
@@ -30,11 +34,14 @@ async def end_batch(parts: Parts, resource: str, due: Sequence[Grant]) -> None:
     kept = _kept(parts, due, holders, catalog)
     going = [grant for grant in due if grant.id not in kept]
     parts.on_step("end.decided")
-    outcomes, revoking = await asyncio.gather(_remove(parts, resource, going, catalog), _record_begin(parts, due))
+    removing = asyncio.ensure_future(_remove(parts, resource, going, catalog))
+    await asyncio.wait({removing}, timeout=_UNSEEN_SECONDS)
+    known = due if removing.done() else await _record_begin(parts, due)
+    outcomes = await removing
     parts.on_step("end.removed")
-    if isinstance(revoking, BaseException):
-        raise revoking
-    await _record_outcomes(parts, revoking, outcomes | kept)
+    if isinstance(known, BaseException):
+        raise known
+    await _record_outcomes(parts, known, outcomes | kept)
     parts.on_step("end.recorded")
     await _shorten(parts, resource, due, holders, catalog)
 
@@ -123,11 +130,20 @@ async def _now(parts: Parts, grant_id: str) -> Grant:
     return await parts.store.read(lambda reader: reader.grant(grant_id))
 
 
-async def _record_outcomes(parts: Parts, revoking: Sequence[Grant], outcomes: Mapping[str, Removed | Failed]) -> None:
+async def _record_outcomes(parts: Parts, known: Sequence[Grant], outcomes: Mapping[str, Removed | Failed]) -> None:
+    """Record what became of each. A grant whose end was not on record yet takes both steps in one transaction."""
+    unsure = [grant for grant in known if not isinstance(outcomes.get(grant.id), Removed)]
+    begun = await _record_begin(parts, unsure)
+    if isinstance(begun, BaseException):
+        raise begun
+    now_begun = {grant.id: grant for grant in begun}
+
     def settle(grant: Grant) -> Grant | None:
+        outcome = outcomes.get(grant.id) or Failed(grant_id=grant.id, error="the target gave no outcome")
+        if isinstance(outcome, Removed) and grant.state in LIVE:
+            return grant.elapsed(at=outcome.refused_at)
         if grant.state not in ENDING:
             return None
-        outcome = outcomes.get(grant.id) or Failed(grant_id=grant.id, error="the target gave no outcome")
         if isinstance(outcome, Removed):
             return grant.ended(at=outcome.refused_at)
         return grant.end_failed(error=outcome.error, next_attempt_at=next_attempt(parts.clock.now(), grant.attempts))
@@ -138,6 +154,6 @@ async def _record_outcomes(parts: Parts, revoking: Sequence[Grant], outcomes: Ma
             return {}
         return {"proof": list(outcome.proof), "sessions_cut": outcome.sessions_cut}
 
-    for grant in await transition(parts, revoking, settle, proof):
+    for grant in await transition(parts, [now_begun.get(g.id, g) for g in known], settle, proof):
         if grant.state in ENDING:
             parts.on_trouble(grant.id, f"access could not be removed: {grant.last_error}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from lapse.domain.access import Assignment
 from lapse.domain.catalog import Catalog
-from lapse.domain.data import Json
-from lapse.domain.grants import LIVE, Grant
-from lapse.ledger.entry import Entry, changed
+from lapse.domain.data import Json, changes, to_data
+from lapse.domain.grants import LIVE, Grant, GrantState
+from lapse.ledger.entry import Entry
 from lapse.ports import Clock, Connector, Store, Transaction
 
 ACTOR = "system:enforcer"
@@ -51,9 +51,8 @@ async def transition(
         current = grants if tries == 1 else [await tx.grant(grant.id) for grant in grants]
         pairs = [(before, after) for before in current if (after := step(before)) is not None]
         await tx.save_grants([after for _, after in pairs])
-        await tx.append(
-            [_entry(parts, before, after, context(after)) for before, after in pairs if _worth(before, after)]
-        )
+        at = parts.clock.now()
+        await tx.append([e for before, after in pairs for e in _entries(before, after, at, context(after))])
         return [after for _, after in pairs]
 
     return await parts.store.write(work) if grants else []
@@ -91,12 +90,22 @@ def holding_of(grant: Grant, catalog: Catalog) -> Holding:
     return grant.account, tuple(sorted(entitlement.native.items()))
 
 
-def _worth(before: Grant, after: Grant) -> bool:
-    """A retry that fails like the one before is saved, and not recorded again."""
-    return before.state is not after.state or before.last_error != after.last_error
-
-
-def _entry(parts: Parts, before: Grant, after: Grant, context: dict[str, Json]) -> Entry:
+def _entries(before: Grant, after: Grant, at: datetime, context: dict[str, Json]) -> Iterator[Entry]:
+    """One entry for each arrow of the lifecycle; none for a retry that fails like the one before."""
+    if before.state is after.state and before.last_error == after.last_error:
+        return
+    if before.state in LIVE and after.state is GrantState.ENDED:
+        revoking = {"state": str(GrantState.REVOKING)}
+        began: dict[str, Json] = {**revoking, "end_reason": to_data(after.end_reason)}
+        yield _entry("grant.revoking", after, at, {"state": str(before.state)}, began)
+        ended: dict[str, Json] = {"state": str(after.state), "ended_at": to_data(after.ended_at)}
+        yield replace(_entry("grant.ended", after, at, {**revoking}, ended), context=context)
+        return
     kind = f"grant.{after.state}" if before.state is not after.state else f"grant.{after.state}.retried"
-    entry = changed(kind, before, after, after.id, at=parts.clock.now(), actor=ACTOR)
-    return replace(entry, policy_version=after.policy_version, context=context)
+    yield replace(_entry(kind, after, at, *changes(before, after)), context=context)
+
+
+def _entry(kind: str, grant: Grant, at: datetime, was: dict[str, Json], now: dict[str, Json]) -> Entry:
+    return Entry(
+        type=kind, at=at, actor=ACTOR, subject=grant.id, before=was, after=now, policy_version=grant.policy_version
+    )

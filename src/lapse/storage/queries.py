@@ -95,8 +95,7 @@ _chain = _chain.union_all(
 CHAIN = Query(select(grants.c.doc).join(_chain, _chain.c.id == grants.c.id).order_by(_chain.c.depth.desc()))
 
 GRANTS_OF_ACCOUNTS = Query(
-    select(grants.c.doc)
-    .where(
+    select(grants.c.doc).where(
         Among(grants.c.account, "accounts"),
         grants.c.due_at.is_not(None),
         grants.c.state != GrantState.SCHEDULED.value,

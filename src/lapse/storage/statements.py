@@ -54,6 +54,11 @@ class Among(ColumnElement[bool]):
         self.subject = subject
         self.values: ColumnElement[Any] = bindparam(name)
 
+    def self_group(self, against: Any = None) -> Among:
+        """As it is: SQLAlchemy would write `= 1` behind it for SQLite, which then uses no index."""
+        del against
+        return self
+
 
 @compiles(Among, "sqlite")
 def _among_sqlite(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str:
