@@ -25,7 +25,9 @@ def engine(request):
 def grants(tmp_path):
     file = tmp_path / "gra'nts.parquet"
     schema = pa.schema([("id", pa.string()), ("n", pa.int64()), ("seen", pa.timestamp("us", tz="UTC"))])
-    pq.write_table(pa.Table.from_pylist([{"id": "a", "n": 1, "seen": AT}, {"id": "b", "n": 2, "seen": None}], schema), file)
+    pq.write_table(
+        pa.Table.from_pylist([{"id": "a", "n": 1, "seen": AT}, {"id": "b", "n": 2, "seen": None}], schema), file
+    )
     return str(file)
 
 

@@ -16,7 +16,10 @@ from lapse.review.model import RunStatus
 from lapse.review.scope import ReviewScope, parse_period
 from lapse.review.snapshot import SnapshotWriter
 
-REQUIRED = {"L1", "L2", "L4", "L5", "L6", "L7", "L10", "R1", "R5", "C1", "C6", "C8", "C9", "C24"} | {"M1", "M2", "M8", "M13"}
+REQUIRED = {
+    *("L1", "L2", "L4", "L5", "L6", "L7", "L10", "R1", "R5"),
+    *("C1", "C6", "C8", "C9", "C24", "M1", "M2", "M8", "M13"),
+}
 BY_ID = {detector.id: detector for detector in all_detectors()}
 CASES = [(detector.id, case) for detector in all_detectors() for case in cases_of(detector.id)]
 
@@ -34,7 +37,7 @@ def test_a_detector_finds_what_its_case_says_and_nothing_else(tmp_path, detector
 
 
 def test_every_required_detector_is_there_with_pass_and_fail_cases():
-    assert REQUIRED <= BY_ID.keys()
+    assert BY_ID.keys() >= REQUIRED
     for detector in BY_ID.values():
         cases = cases_of(detector.id)
         assert any(case.finds for case in cases), detector.id

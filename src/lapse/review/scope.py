@@ -152,6 +152,4 @@ def _checked_selector(text: str) -> str:
     key, equals, value = rest.partition("=")
     if kind == "tag" and key and equals and value and len(text) <= 256:  # noqa: PLR2004  two names
         return text
-    raise InvalidInput(
-        f"`{shown(text)}` is not a scope", hint="write `all`, `resource:NAME` or `tag:KEY=VALUE`"
-    )
+    raise InvalidInput(f"`{shown(text)}` is not a scope", hint="write `all`, `resource:NAME` or `tag:KEY=VALUE`")
