@@ -8,6 +8,7 @@ import pytest
 
 from fakes.connector import Fault
 from lapse.domain.actors import Scope
+from lapse.entrypoints.api.idempotency import Replies
 
 NEW = {"entitlement": "pg-prod/reader", "duration": "2h", "justification": "incident 4711 in billing"}
 
@@ -194,6 +195,43 @@ async def test_a_refusal_is_not_kept_under_its_key(office):
     other = office.client(token=await office.token("root2", Scope.ADMIN))
     assert (await other.post(f"/locks/{lock['id']}/remove")).status_code == 200
     assert (await alice.post("/requests", json=NEW, headers=key)).status_code == 201
+
+
+async def test_a_policy_refusal_is_an_outcome_and_is_answered_again(office):
+    alice, key = office.client("alice"), {"Idempotency-Key": "4711"}
+    too_long = {**NEW, "duration": "1d"}
+
+    first = await alice.post("/requests", json=too_long, headers=key)
+    again = await alice.post("/requests", json=too_long, headers=key)
+
+    assert (first.status_code, again.status_code, again.json()) == (403, 403, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    assert [entry.type for entry in office.app.store.recorded].count("request.refused") == 1
+
+
+async def test_a_call_whose_answer_was_lost_is_not_carried_out_a_second_time(office, monkeypatch):
+    alice, key = office.client("alice"), {"Idempotency-Key": "4711"}
+
+    async def crash(*_):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Replies, "keep", crash)
+        assert (await alice.post("/requests", json=NEW, headers=key)).status_code == 500
+    office.bugs.clear()
+
+    again = await alice.post("/requests", json=NEW, headers=key)
+
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency-key-in-use")
+    assert len((await alice.get("/requests")).json()["items"]) == 1
+
+
+async def test_somebody_who_left_acts_no_more(office):
+    token = await office.token("gone", Scope.ADMIN)
+
+    answer = await office.client(token=token).post("/locks", json={"kind": "everything", "reason": "revenge"})
+
+    assert (answer.status_code, answer.json()["detail"]) == (401, "`gone` is not active")
 
 
 async def test_what_did_not_change_is_not_sent_again(office):

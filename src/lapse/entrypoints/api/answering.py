@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -45,6 +46,12 @@ def answer(request: Request, operation: Operation, value: Any) -> Response:
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON with the safe headers."""
     return Response(body, status, {**SAFE_HEADERS, **(headers or {})}, "application/json")
+
+
+def kept_response(status: int, body: bytes) -> Response:
+    """The answer that the same call got before."""
+    headers = {**SAFE_HEADERS, "Cache-Control": "no-store", "Idempotency-Replayed": "true"}
+    return Response(body, status, headers, PROBLEM_JSON if status >= HTTPStatus.BAD_REQUEST else "application/json")
 
 
 def problem_response(problem: Problem) -> Response:

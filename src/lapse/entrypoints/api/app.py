@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,9 +19,10 @@ from starlette.routing import Route
 
 from lapse.bootstrap.app import App
 from lapse.domain.actors import Actor
+from lapse.domain.errors import LapseError
 from lapse.entrypoints.api.acting import acting
-from lapse.entrypoints.api.answering import answer, encoded, json_response, problem_response
-from lapse.entrypoints.api.idempotency import Keyed, Replies, keyed
+from lapse.entrypoints.api.answering import answer, encoded, json_response, kept_response, problem_response
+from lapse.entrypoints.api.idempotency import ClaimingStore, Keyed, Replies, keyed
 from lapse.entrypoints.api.operations import Call, Operation
 from lapse.entrypoints.api.problems import Problem, problem_of
 from lapse.entrypoints.api.reading import read_body, read_bytes, read_path, read_query
@@ -79,6 +80,7 @@ class _Endpoint:
         raw = await read_bytes(request, operation.limit)
         call = Call(
             app=self.app,
+            control=self.app.control,
             actor=actor,
             path=read_path(request),
             query=read_query(request, operation.query),
@@ -92,11 +94,19 @@ class _Endpoint:
     async def _once(self, key: Keyed, operation: Operation, call: Call) -> Response:
         async with self.replies.alone(key):
             earlier = await self.replies.find(key)
-            body = encoded(await operation.handler(call)) if earlier is None else earlier
-            if earlier is None:
-                await self.replies.keep(key, body)
-        replayed = {"Idempotency-Replayed": "true"} if earlier is not None else {}
-        return json_response(body, operation.status, {"Cache-Control": "no-store", **replayed})
+            if earlier is not None:
+                return kept_response(earlier.status, bytes(earlier.body))
+            store = ClaimingStore(self.app.store, self.app.clock, key)
+            try:
+                value = await operation.handler(replace(call, control=replace(call.control, store=store)))
+            except LapseError as error:
+                problem = problem_of(error)
+                if store.claimed and problem is not None:
+                    await self.replies.keep(key, problem.status, problem.body())
+                raise
+            body = encoded(value)
+            await self.replies.keep(key, operation.status, body)
+            return json_response(body, operation.status, {"Cache-Control": "no-store"})
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

@@ -45,18 +45,14 @@ class NoQuery(Query, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call: who acts, on what, with what."""
+    """One call: who acts, on what, with what. `control` is what use cases are given."""
 
     app: App
+    control: Control
     actor: Actor
     path: Mapping[str, str]
     query: Any
     body: Any
-
-    @property
-    def control(self) -> Control:
-        """What use cases are given."""
-        return self.app.control
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "too-large": Kind(413, "Too large", "The body is larger than this call accepts."),
     "not-json": Kind(415, "Not JSON", "The body must be JSON, with content type application/json."),
     "idempotency-key-reused": Kind(422, "Idempotency key reused", "The key was used for another call before."),
-    "idempotency-key-in-use": Kind(409, "Idempotency key in use", "A call with this key is under way."),
+    "idempotency-key-in-use": Kind(
+        409, "Idempotency key in use", "A call with this key is under way, or was carried out and its answer was lost."
+    ),
     "internal": Kind(500, "Internal error", "Something went wrong inside lapse. Its log has the details."),
 }
 

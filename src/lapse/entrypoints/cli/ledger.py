@@ -41,7 +41,8 @@ def verify(
         print_json(found)
     elif found["ok"]:
         continues = f", and continue {plural(len(notes), 'kept checkpoint')}" if notes else ""
-        say(f"ok: {plural(found['size'], 'entry', 'entries')} are in order, unchanged and signed{continues}")
+        verb = "is" if found["size"] == 1 else "are"
+        say(f"ok: {plural(found['size'], 'entry', 'entries')} {verb} in order, unchanged and signed{continues}")
         say(f"  root {found['root']}")
         say(f"  key  {found['key']}")
         if not notes:
