@@ -71,7 +71,7 @@ def changed_fields(before: object, after: object) -> tuple[str, ...]:
     """Names of the fields in which two values of one dataclass differ, in order of definition."""
     return tuple(
         name
-        for name in _names(cast(Any, type(before)))
+        for name in _names(cast("Any", type(before)))
         if (was := getattr(before, name)) is not (now := getattr(after, name)) and was != now
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -95,17 +95,26 @@ def _entries(before: Grant, after: Grant, at: datetime, context: dict[str, Json]
     if before.state is after.state and before.last_error == after.last_error:
         return
     if before.state in LIVE and after.state is GrantState.ENDED:
-        revoking = {"state": str(GrantState.REVOKING)}
-        began: dict[str, Json] = {**revoking, "end_reason": to_data(after.end_reason)}
-        yield _entry("grant.revoking", after, at, {"state": str(before.state)}, began)
-        ended: dict[str, Json] = {"state": str(after.state), "ended_at": to_data(after.ended_at)}
-        yield replace(_entry("grant.ended", after, at, {**revoking}, ended), context=context)
+        began: dict[str, Json] = {"state": "revoking", "end_reason": to_data(after.end_reason)}
+        ended: dict[str, Json] = {"state": "ended", "ended_at": to_data(after.ended_at)}
+        yield _entry("grant.revoking", after, at, ({"state": str(before.state)}, began), {})
+        yield _entry("grant.ended", after, at, ({"state": "revoking"}, ended), context)
         return
     kind = f"grant.{after.state}" if before.state is not after.state else f"grant.{after.state}.retried"
-    yield replace(_entry(kind, after, at, *changes(before, after)), context=context)
+    yield _entry(kind, after, at, changes(before, after), context)
 
 
-def _entry(kind: str, grant: Grant, at: datetime, was: dict[str, Json], now: dict[str, Json]) -> Entry:
+def _entry(
+    kind: str, grant: Grant, at: datetime, change: tuple[dict[str, Json], dict[str, Json]], context: dict[str, Json]
+) -> Entry:
+    was, now = change
     return Entry(
-        type=kind, at=at, actor=ACTOR, subject=grant.id, before=was, after=now, policy_version=grant.policy_version
+        type=kind,
+        at=at,
+        actor=ACTOR,
+        subject=grant.id,
+        before=was,
+        after=now,
+        policy_version=grant.policy_version,
+        context=context,
     )
