@@ -454,6 +454,17 @@ async def test_two_approvers_at_the_same_instant_lose_nothing(store):
     assert await ids(store, lambda r: r.grants(ALL)) == ["gra_1"]
 
 
+async def test_many_that_change_the_same_grant_all_get_through(store):
+    await add_grants(store, a_grant())
+
+    async def work(tx):
+        grant = await tx.grant("gra_1")
+        await tx.save_grants([replace(grant, attempts=grant.attempts + 1, version=grant.version + 1)])
+
+    await asyncio.gather(*(store.write(work) for _ in range(16)))
+    assert (await store.read(lambda r: r.grant("gra_1"))).attempts == 16
+
+
 async def _meet(barrier):
     """Wait for the other if it can come at all: where there is one writer it cannot."""
     try:

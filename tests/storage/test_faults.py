@@ -59,16 +59,18 @@ def _arm_sqlite(monkeypatch, *, applied):
 
 
 def _arm_postgres(monkeypatch, *, applied):
-    real = psycopg.AsyncConnection.commit
+    real = psycopg.AsyncConnection.execute
 
-    async def commit(self):
-        monkeypatch.setattr(psycopg.AsyncConnection, "commit", real)
+    async def execute(self, query, *args, **options):
+        if query != "COMMIT":
+            return await real(self, query, *args, **options)
+        monkeypatch.setattr(psycopg.AsyncConnection, "execute", real)
         if applied:
-            await real(self)
+            await real(self, query)
         await self.close()
         raise psycopg.OperationalError("the connection is lost")
 
-    monkeypatch.setattr(psycopg.AsyncConnection, "commit", commit)
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", execute)
 
 
 def a_change(key):

@@ -6,7 +6,9 @@ import os
 import socket
 import sqlite3
 import stat
-from contextlib import closing
+import tempfile
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -93,13 +95,40 @@ async def test_an_empty_database_is_refused_where_no_upgrade_is_wanted(tmp_path)
         await open_store(url_of(path), upgrade=False)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-async def test_a_file_without_write_permission(tmp_path):
-    path = tmp_path / "lapse.db"
+@pytest.fixture
+def as_nobody():
+    """A folder that everybody may enter, and a context in which even root is a user without rights."""
+
+    @contextmanager
+    def without_rights():
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(before)
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder), without_rights
+
+
+async def test_a_file_that_may_be_read_but_not_written(as_nobody):
+    folder, without_rights = as_nobody
+    path = folder / "lapse.db"
     await migrate(url_of(path))
-    path.chmod(0o400)
-    with pytest.raises(Unavailable, match="read-only"):
+    path.chmod(0o444)
+    with without_rights(), pytest.raises(Unavailable, match=r"read-only|cannot be opened"):
         await open_store(url_of(path))
+
+
+async def test_a_folder_that_may_not_be_written(as_nobody):
+    folder, without_rights = as_nobody
+    folder.chmod(0o555)
+    with without_rights(), pytest.raises(Unavailable, match="cannot be created: Permission denied"):
+        await open_store(url_of(folder / "lapse.db"))
+    assert list(folder.iterdir()) == []
 
 
 async def test_a_database_that_became_read_only_refuses_writes_and_still_reads(tmp_path):

@@ -1,8 +1,10 @@
 """The PostgreSQL backend: every work has its own connection and a serializable transaction.
 
 Serializable, because a work reads, decides and writes, and must be right as if it ran alone: what two approvers read
-at the same instant makes one of them run again. Reads run on one read-only snapshot. The ledger's own tables are
-written under a row lock instead, so that the sequencer never conflicts with those who append.
+at the same instant makes one of them run again. The server finds such conflicts by index page, so that busy writers
+also meet false ones; a work that was in conflict twice therefore runs alone. Writers share a gate (a table lock, taken
+before their snapshot) that it closes. Reads run on one read-only snapshot. The ledger's own tables are written under a
+row lock instead, so that the sequencer never conflicts with those who append.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import IsolationLevel
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -29,13 +30,18 @@ CONNECTIONS = 16
 SEQUENCER_LOCK = 0x6C61_7073_65
 """The advisory lock of the sequencer; advisory locks are per database."""
 
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_BESIDE_OTHERS = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE alembic_version IN ROW SHARE MODE"
+_ALONE = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE alembic_version IN EXCLUSIVE MODE"
+_WITH_LOCKS = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
 _SETTINGS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=10s -c random_page_cost=1.1"
 
 
 class PostgresBackend:
     """One database on a server. Conflicts are retried after a random pause that grows."""
 
-    attempts = 12
+    attempts = 8
     pause = 0.004
     queues_entries = True
 
@@ -44,17 +50,20 @@ class PostgresBackend:
 
     async def read(self, work: Callable[[Link], Awaitable[T]]) -> T:
         """Run `work` on one snapshot."""
-        async with self._transaction(IsolationLevel.REPEATABLE_READ, read_only=True) as unit:
+        async with self._transaction(_SNAPSHOT) as unit:
             return await work(unit)
 
-    async def write(self, work: Callable[[Unit], Awaitable[T]]) -> T:
-        """Run `work` in a transaction and commit it durably. `Conflict` means that nothing of it was applied."""
-        async with self._transaction(IsolationLevel.SERIALIZABLE) as unit:
+    async def write(self, work: Callable[[Unit], Awaitable[T]], *, alone: bool = False) -> T:
+        """Run `work` in a transaction and commit it durably. `Conflict` means that nothing of it was applied.
+
+        With `alone` it waits until no other writer is at work, and the others wait for it.
+        """
+        async with self._transaction(_ALONE if alone else _BESIDE_OTHERS) as unit:
             return await work(unit)
 
     async def write_ledger(self, work: Callable[[Unit], Awaitable[T]]) -> T:
         """As `write`, for work that takes its own locks."""
-        async with self._transaction(IsolationLevel.READ_COMMITTED) as unit:
+        async with self._transaction(_WITH_LOCKS) as unit:
             return await work(unit)
 
     @asynccontextmanager
@@ -62,7 +71,6 @@ class PostgresBackend:
         """The right to be the sequencer, among all servers on this database; lost if the connection breaks."""
         async with self._connection() as driver:
             with translated():
-                await driver.set_autocommit(True)
                 cursor = await driver.execute("SELECT pg_try_advisory_lock(%s)", (SEQUENCER_LOCK,))
                 row = await cursor.fetchone()
             mine = bool(row and row[0])
@@ -76,16 +84,16 @@ class PostgresBackend:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _transaction(self, level: IsolationLevel, *, read_only: bool = False) -> AsyncIterator[Unit]:
+    async def _transaction(self, begin: str) -> AsyncIterator[Unit]:
         async with self._connection() as driver:
-            await driver.set_isolation_level(level)
-            await driver.set_read_only(read_only)
             unit = Unit(PostgresLink(driver))
             try:
+                with translated():
+                    await driver.execute(begin)
                 yield unit
                 unit.check()
                 with translated():
-                    await driver.commit()
+                    await driver.execute("COMMIT")
             except BaseException:
                 await _roll_back(driver)
                 raise
@@ -111,7 +119,7 @@ class PostgresBackend:
 async def _roll_back(driver: psycopg.AsyncConnection[Any]) -> None:
     """Roll back whatever happened; a connection that cannot is closed, which does the same."""
     try:
-        await asyncio.shield(driver.rollback())
+        await asyncio.shield(driver.execute("ROLLBACK"))
     except (psycopg.Error, asyncio.CancelledError):
         await driver.close()
 
@@ -120,7 +128,6 @@ async def _give_back(driver: psycopg.AsyncConnection[Any], *, mine: bool) -> Non
     try:
         if mine:
             await driver.execute("SELECT pg_advisory_unlock(%s)", (SEQUENCER_LOCK,))
-        await driver.set_autocommit(False)
     except psycopg.Error:
         await driver.close()
 
@@ -132,5 +139,6 @@ def _engine(url: URL) -> AsyncEngine:
         max_overflow=CONNECTIONS,
         pool_pre_ping=True,
         pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": _SETTINGS},
     )

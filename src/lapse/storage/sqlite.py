@@ -82,7 +82,7 @@ class SqliteBackend:
             finally:
                 unit.end()
 
-    async def write(self, work: Callable[[Unit], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Unit], Awaitable[T]], *, alone: bool = False) -> T:  # noqa: ARG002  it always is
         """Run `work` in a transaction and commit it durably, together with others that arrive now."""
         return await self._writer.run(work)
 

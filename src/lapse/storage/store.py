@@ -19,6 +19,7 @@ from lapse.storage.transaction import SqlTransaction
 T = TypeVar("T")
 
 _LONGEST_PAUSE = 0.2
+_TRIES_BESIDE_OTHERS = 2
 
 
 class Backend(Protocol):
@@ -29,7 +30,7 @@ class Backend(Protocol):
     queues_entries: bool
 
     async def read(self, work: Callable[[Link], Awaitable[T]]) -> T: ...  # noqa: D102  see the backends
-    async def write(self, work: Callable[[Unit], Awaitable[T]]) -> T: ...  # noqa: D102  see the backends
+    async def write(self, work: Callable[[Unit], Awaitable[T]], *, alone: bool = ...) -> T: ...  # noqa: D102  see the backends
     async def write_ledger(self, work: Callable[[Unit], Awaitable[T]]) -> T: ...  # noqa: D102  see the backends
     def lease(self) -> AbstractAsyncContextManager[bool]: ...  # noqa: D102  see the backends
     async def close(self) -> None: ...  # noqa: D102  see the backends
@@ -57,14 +58,14 @@ class SqlStore:
         backend = self._backend
         for attempt in range(backend.attempts - 1):
             try:
-                return await self._once(work)
+                return await self._once(work, alone=attempt >= _TRIES_BESIDE_OTHERS)
             except Conflict:
                 await asyncio.sleep(min(_LONGEST_PAUSE, backend.pause * 2**attempt) * random.random())  # noqa: S311  jitter
-        return await self._once(work)
+        return await self._once(work, alone=True)
 
     async def close(self) -> None:
         """Finish what is being written and close all connections."""
         await self._backend.close()
 
-    async def _once(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await self._backend.write(lambda unit: work(SqlTransaction(unit, self._catalogs)))
+    async def _once(self, work: Callable[[Transaction], Awaitable[T]], *, alone: bool) -> T:
+        return await self._backend.write(lambda unit: work(SqlTransaction(unit, self._catalogs)), alone=alone)
