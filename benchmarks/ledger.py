@@ -10,14 +10,14 @@ from pathlib import Path
 
 from _bench import AtLeast, Rounds, Row, report, row
 from _lapse import now
+
 from lapse.control.ledger_proofs import verify_stored_ledger
 from lapse.control.sequencer import Sequencer
 from lapse.enforcement.clock import SystemClock
-from lapse.ledger.checkpoint import key_of
-from lapse.storage.keyring import Keyring
-
 from lapse.ledger.canonical import encode
+from lapse.ledger.checkpoint import key_of
 from lapse.ledger.entry import Entry
+from lapse.storage.keyring import Keyring
 from lapse.storage.opening import migrate, open_store
 
 ENTRIES, BATCH, ROUNDS = 40_000, 2_000, 5
@@ -38,7 +38,10 @@ def main() -> None:
                     measured[side].append(ENTRIES / seconds)
                     verified.append(rate)
     rounds = Rounds(measured)
-    report("ledger", [_append_row(rounds), row("verification, read from the store", verified, "entries/s", goal=AtLeast(200_000))])
+    report(
+        "ledger",
+        [_append_row(rounds), row("verification, read from the store", verified, "entries/s", goal=AtLeast(200_000))],
+    )
 
 
 def _append_row(rounds: Rounds) -> Row:
