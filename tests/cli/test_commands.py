@@ -108,6 +108,15 @@ def test_a_dsn_may_come_from_standard_input(program, catalog):
     assert program.run("target", "add", "pg-prod", expect=2).err.startswith("lapse: no DSN was given")
 
 
+def test_a_dsn_that_could_never_connect_is_refused_and_not_repeated(program, catalog):
+    program.run("catalog", "apply", str(catalog), "--yes")
+
+    ran = program.run("target", "add", "pg-prod", stdin="postgresql://lapse:hunter2@[nowhere/app\n", expect=2)
+
+    assert "hunter2" not in ran.err
+    assert program.data("target", "list") == []
+
+
 def test_a_target_that_is_not_there_is_unavailable(program, catalog):
     program.run("catalog", "apply", str(catalog), "--yes")
     program.run("target", "add", "pg-prod", stdin="postgresql://lapse:hunter2@127.0.0.1:1/app\n")

@@ -68,7 +68,9 @@ async def _kept_up(name: str, part: Part, stop: asyncio.Event, log: Logger) -> N
 
 async def _housekeep(app: App) -> None:
     """Requests nobody answered expire; targets that another process changed are set up anew."""
-    await expire_requests(app.control)
+    now = app.clock.now()
+    if await app.store.read(lambda reader: reader.requests_to_expire(now, 1)):
+        await expire_requests(app.control)
     await app.targets.refresh(app.store)
 
 

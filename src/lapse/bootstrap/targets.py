@@ -42,6 +42,11 @@ class Targets:
             )
         return kept.connector
 
+    async def check_dsn(self, kind: str, resource: str, dsn: str) -> None:
+        """Raise `InvalidInput` for a DSN with which no connection could ever be made; contacts nothing."""
+        _refuse_no_dsn(dsn, "this")
+        await self._connect(kind, resource, dsn).close()
+
     async def refresh(self, store: Store) -> None:
         """Make the connectors agree with the targets in the store; unchanged ones stay open."""
         wanted = {target.resource: target for target in await store.read(lambda reader: reader.targets())}
@@ -90,9 +95,13 @@ def resolve_dsn(reference: str, unseal: Callable[[str], str]) -> str:
             dsn = unseal(rest)
         case _:
             raise InvalidInput("the DSN is neither sealed nor a reference")
-    if not dsn.strip() or len(dsn) > LONGEST_DSN or "\x00" in dsn:
-        raise InvalidInput(f"`{kind}:` holds no DSN")
+    _refuse_no_dsn(dsn, f"`{kind}:`")
     return dsn.strip()
+
+
+def _refuse_no_dsn(dsn: str, what: str) -> None:
+    if not dsn.strip() or len(dsn) > LONGEST_DSN or "\x00" in dsn:
+        raise InvalidInput(f"{what} holds no DSN", hint="write it as `postgresql://user@host/database`")
 
 
 def _from_file(path: Path) -> str:

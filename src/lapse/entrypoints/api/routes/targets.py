@@ -97,6 +97,9 @@ async def put_target(call: Call) -> TargetView:
     """Say how a resource of the catalog is reached. A DSN is encrypted with the installation's key at once."""
     call.actor.require(Scope.ADMIN)
     resource = check_name(call.path["resource"], what="resource name")
+    if call.body.dsn:
+        catalog = await call.app.store.read(lambda reader: reader.catalog())
+        await call.app.targets.check_dsn(catalog.resource(resource).connector, resource, call.body.dsn)
     target = await targets.add_target(call.control, call.actor, resource, _reference(call))
     await call.app.targets.refresh(call.app.store)
     return _view(target)
