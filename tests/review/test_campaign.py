@@ -1,0 +1,165 @@
+"""A whole review on record, on a real store and engine with a target in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from fakes.connector import FakeConnector, Fault
+from lapse.bootstrap.app import open_app
+from lapse.bootstrap.home import Home, Settings
+from lapse.bootstrap.reviewing import desk_of
+from lapse.bootstrap.setup import set_up
+from lapse.control.catalogs import apply
+from lapse.control.decisions import approve
+from lapse.control.policies import activate_policy
+from lapse.control.questions import NewRequest
+from lapse.control.requests import create_request
+from lapse.control.reviews import decide_item
+from lapse.control.targets import add_target
+from lapse.domain.actors import Actor, Scope
+from lapse.domain.errors import InvalidInput, Refused
+from lapse.domain.reviews import ItemDecision, ReviewState
+from lapse.enforcement.carry_out import carry_out_review
+from lapse.review import campaign
+from lapse.review.pack import verify_pack
+from support.world import CATALOG, PEOPLE, POLICY
+
+ADMIN = Actor(name="root", scopes=frozenset(Scope))
+OLGA = Actor(name="olga", scopes=PEOPLE)
+
+
+@pytest.fixture
+async def app(tmp_path):
+    home = Home(tmp_path / "home")
+    await set_up(home, Settings())
+    fake = FakeConnector()
+    fake.target.add_login("alice_login", "mallory")
+    fake.target.grant("mallory", "app_writer")
+    async with open_app(home, connect=lambda *_: fake) as app:
+        await apply(app.control, ADMIN, CATALOG)
+        await activate_policy(app.control, ADMIN, {"policy.yaml": POLICY})
+        (tmp_path / "dsn").write_text("postgresql://x")
+        await add_target(app.control, ADMIN, "pg-prod", f"file:{tmp_path}/dsn")
+        await app.targets.refresh(app.store)
+        wanted = NewRequest(entitlement="pg-prod/reader", duration=timedelta(hours=2), justification="incident 4711")
+        request = await create_request(app.control, Actor(name="alice", scopes=PEOPLE), wanted)
+        await approve(app.control, Actor(name="bob", scopes=PEOPLE), request.id)
+        await app.settle()
+        yield replace(app), fake
+
+
+async def adjusted(app):
+    desk = desk_of(app)
+    review = await campaign.start(desk, OLGA, "tag:env=prod", "2026")
+    await campaign.collect_evidence(desk, OLGA, review.id)
+    await campaign.audit(desk, OLGA, review.id)
+    await campaign.validate(desk, OLGA, review.id)
+    await campaign.workflows(desk, OLGA, review.id)
+    await campaign.adjust(desk, OLGA, review.id)
+    return desk, review.id
+
+
+async def item_about(app, review_id, account):
+    items = await app.store.read(lambda reader: reader.items(review_id))
+    return next(item for item in items if item.account == account)
+
+
+async def test_six_steps_lead_to_a_pack_that_verifies_with_proofs_from_the_ledger(app):
+    app, _ = app
+    desk, review_id = await adjusted(app)
+    pack = await campaign.document(desk, OLGA, review_id)
+    outcome = verify_pack(str(pack.archive))
+    assert outcome.ok, outcome.problems
+    assert outcome.entries_proved > 0
+    review = await app.store.read(lambda reader: reader.review(review_id))
+    assert (review.state, review.hashes["manifest"]) == (ReviewState.SEALED, pack.manifest_sha256)
+
+
+async def test_the_granted_and_the_standing_permission_are_both_items(app):
+    app, _ = app
+    _, review_id = await adjusted(app)
+    assert (await item_about(app, review_id, "alice_login")).holding == "grant"
+    standing = await item_about(app, review_id, "mallory")
+    assert (standing.holding, standing.recommendation) == ("standing", ItemDecision.REVOKE)
+
+
+async def test_a_revocation_is_carried_out_and_read_back(app):
+    app, fake = app
+    _, review_id = await adjusted(app)
+    item = await item_about(app, review_id, "mallory")
+    await decide_item(app.control, OLGA, item.id, ItemDecision.REVOKE, "nobody knows why")
+    await carry_out_review(app.parts, review_id)
+    done = await item_about(app, review_id, "mallory")
+    assert done.carried_out_at is not None
+    assert not fake.holds("mallory", "app_writer")
+
+
+@pytest.mark.parametrize("fault", [Fault.UNREACHABLE, Fault.APPLIED])
+async def test_a_revocation_that_fails_is_not_done_until_the_target_refuses(app, fault):
+    app, fake = app
+    _, review_id = await adjusted(app)
+    item = await item_about(app, review_id, "mallory")
+    await decide_item(app.control, OLGA, item.id, ItemDecision.REVOKE, "nobody knows why")
+    fake.inject(fault, on="remove")
+    await carry_out_review(app.parts, review_id)
+    assert (await item_about(app, review_id, "mallory")).carried_out_at is None
+    await carry_out_review(app.parts, review_id)
+    assert (await item_about(app, review_id, "mallory")).carried_out_at is not None
+
+
+async def test_a_grant_that_a_reviewer_revokes_ends(app):
+    app, fake = app
+    _, review_id = await adjusted(app)
+    item = await item_about(app, review_id, "alice_login")
+    await decide_item(app.control, OLGA, item.id, ItemDecision.REVOKE, "the incident is over")
+    await app.enforcer.tick()
+    await carry_out_review(app.parts, review_id)
+    assert (await item_about(app, review_id, "alice_login")).carried_out_at is not None
+    assert not fake.holds("alice_login", "app_reader")
+
+
+async def test_nobody_reviews_an_own_permission_and_reasons_are_needed(app):
+    app, _ = app
+    _, review_id = await adjusted(app)
+    own = await item_about(app, review_id, "alice_login")
+    with pytest.raises(Refused, match="own access"):
+        await decide_item(app.control, Actor(name="alice-admin", scopes=PEOPLE), own.id, ItemDecision.KEEP, "mine")
+    standing = await item_about(app, review_id, "mallory")
+    with pytest.raises(InvalidInput, match="needs a reason"):
+        await decide_item(app.control, OLGA, standing.id, ItemDecision.KEEP, " ")
+
+
+async def test_steps_are_taken_in_order_and_a_sealed_review_is_closed(app):
+    app, _ = app
+    desk = desk_of(app)
+    review = await campaign.start(desk, OLGA, "all", "2026")
+    with pytest.raises(Refused, match="started"):
+        await campaign.audit(desk, OLGA, review.id)
+    desk, review_id = await adjusted(app)
+    await campaign.document(desk, OLGA, review_id)
+    item = await item_about(app, review_id, "mallory")
+    with pytest.raises(Refused, match="sealed"):
+        await decide_item(app.control, OLGA, item.id, ItemDecision.KEEP, "too late")
+
+
+async def test_a_target_that_cannot_be_read_is_said_and_is_no_pass(app):
+    app, fake = app
+    fake.inject(Fault.UNREACHABLE, on="observe", times=None)
+    desk, review_id = await adjusted(app)
+    result = await campaign.result_of(desk, review_id)
+    assert any(problem.source == "pg-prod" for problem in result.snapshot.manifest.problems)
+    assert "L1" in {run.detector for run in result.not_assessed}
+
+
+async def test_an_interrupted_collection_is_kept_aside_and_done_again(app):
+    app, _ = app
+    desk = desk_of(app)
+    review = await campaign.start(desk, OLGA, "all", "2026")
+    left = desk.folder_of(review.id) / "snapshot"
+    left.mkdir(parents=True)
+    (left / "half.parquet").write_bytes(b"x")
+    await campaign.collect_evidence(desk, OLGA, review.id)
+    assert (desk.folder_of(review.id) / "snapshot.interrupted-0" / "half.parquet").is_file()
