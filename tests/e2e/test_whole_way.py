@@ -131,3 +131,30 @@ def test_nobody_approves_an_own_request_and_a_policy_refusal_says_why(program):
 def _in_state(program, grant, state):
     found = program.data("grant", "show", grant)
     return found if found["state"] == state else None
+
+
+def test_a_review_on_a_server_finds_what_is_wrong_and_its_pack_verifies(program, postgres_target, tmp_path):
+    postgres_target.admin(f"GRANT {name(postgres_target.role('reader'))} TO {name(postgres_target.role('bob'))}")
+    with program.serve():
+        review = program.data("review", "run", "--scope", "tag:env=prod")
+        found = {(one["detector"], one["resource"]) for one in review["findings"]}
+        assert any(detector in {"L1", "L2"} and resource == "pg-prod" for detector, resource in found)
+
+        saved = tmp_path / "pack.zip"
+        program.run("review", "pack", "--to", str(saved))
+    assert "VERIFIED" in program.run("review", "verify", str(saved)).out
+
+    content = bytearray(saved.read_bytes())
+    content[len(content) // 2] ^= 1
+    saved.write_bytes(content)
+    assert "NOT VERIFIED" in program.run("review", "verify", str(saved), expect=1).out
+
+
+def test_a_database_that_nobody_set_up_is_reviewed_without_a_home(postgres_target, tmp_path):
+    program = Program(tmp_path / "nothing")
+
+    review = program.data("review", "run", "--target", postgres_target.admin_dsn, "--out", str(tmp_path / "out"))
+
+    assert "L1" in {one["detector"] for one in review["findings"]}
+    assert "VERIFIED" in program.run("review", "verify", review["pack"]).out
+    assert not program.home.exists()
