@@ -86,6 +86,8 @@ async def at_desk(app: App, work: Callable[[Desk], Awaitable[T]]) -> T:
     """
     if not app.serving:
         return await work(desk_of(app))
+    # What is on record so far is sealed first: the other thread cannot, while this one holds the sequencer's lease.
+    await app.sequencer.sequence_once()
     return await asyncio.to_thread(asyncio.run, _apart(app, work))
 
 

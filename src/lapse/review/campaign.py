@@ -7,7 +7,6 @@ is done twice: the review's state moves only after the step's files are written.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -103,7 +102,8 @@ async def collect_evidence(
 async def audit(desk: Desk, actor: Actor, review_id: str) -> AuditResult:
     """Step 2b: who holds what, until when, and what never ends."""
     review, _ = await _at(desk, actor, review_id, ReviewEvent.AUDIT)
-    result = await _aside(desk, review_id, lambda stages: stages.audit())
+    with _stages(desk, review_id) as stages:
+        result = stages.audit()
     _keep(desk, review_id, "audit", result)
     await _advance(desk, actor, review, ReviewEvent.AUDIT, {})
     return result
@@ -112,8 +112,8 @@ async def audit(desk: Desk, actor: Actor, review_id: str) -> AuditResult:
 async def validate(desk: Desk, actor: Actor, review_id: str) -> ValidationResult:
     """Step 3: an item for each permission, with its purpose, its use and a recommendation, for people to decide."""
     review, _ = await _at(desk, actor, review_id, ReviewEvent.VALIDATE)
-    audited = _kept(desk, review_id, "audit", AuditResult)
-    result = await _aside(desk, review_id, lambda stages: stages.validate(audited))
+    with _stages(desk, review_id) as stages:
+        result = stages.validate(_kept(desk, review_id, "audit", AuditResult))
     _keep(desk, review_id, "validation", result)
     await _advance(desk, actor, review, ReviewEvent.VALIDATE, {}, lambda _stored: result.items)
     return result
@@ -122,18 +122,21 @@ async def validate(desk: Desk, actor: Actor, review_id: str) -> ValidationResult
 async def workflows(desk: Desk, actor: Actor, review_id: str) -> WorkflowResult:
     """Step 4: do past approvals re-derive, and did access end when it was promised?"""
     review, _ = await _at(desk, actor, review_id, ReviewEvent.WORKFLOWS)
-    result, snapshot = await _aside(desk, review_id, lambda stages: (stages.workflows(), stages.snapshot))
+    with _stages(desk, review_id) as stages:
+        result = stages.workflows()
+        hashes = dict(stages.snapshot.manifest.hashes)
     _keep(desk, review_id, "workflows", result)
-    await _advance(desk, actor, review, ReviewEvent.WORKFLOWS, dict(snapshot.manifest.hashes))
+    await _advance(desk, actor, review, ReviewEvent.WORKFLOWS, hashes)
     return result
 
 
 async def adjust(desk: Desk, actor: Actor, review_id: str) -> Adjustments:
     """Step 5: what the policy should be instead. Items now carry the findings of every step."""
     review, _ = await _at(desk, actor, review_id, ReviewEvent.ADJUST)
-    result = await _aside(desk, review_id, lambda stages: stages.adjust())
-    _keep(desk, review_id, "adjustments", result)
-    items = (await _aside(desk, review_id, lambda stages: _result(desk, review_id, stages))).items
+    with _stages(desk, review_id) as stages:
+        result = stages.adjust()
+        _keep(desk, review_id, "adjustments", result)
+        items = _result(desk, review_id, stages).items
     await _advance(desk, actor, review, ReviewEvent.ADJUST, {}, lambda stored: _undecided(items, stored))
     return result
 
@@ -141,9 +144,9 @@ async def adjust(desk: Desk, actor: Actor, review_id: str) -> Adjustments:
 async def document(desk: Desk, actor: Actor, review_id: str) -> SealedPack:
     """Step 6: the report and the sealed pack. What nobody decided is sealed as undecided."""
     review, scope = await _at(desk, actor, review_id, ReviewEvent.SEAL)
-    items = await desk.store.read(lambda reader: reader.items(review_id))
-    found = await _aside(desk, review_id, lambda stages: _result(desk, review_id, stages))
-    result = replace(found, items=tuple(sorted(items, key=lambda i: (-i.risk, i.id))))
+    with _stages(desk, review_id) as stages:
+        items = await desk.store.read(lambda reader: reader.items(review_id))
+        result = replace(_result(desk, review_id, stages), items=tuple(sorted(items, key=lambda i: (-i.risk, i.id))))
     policies = await desk.store.read(lambda reader: reader.policies())
     contents = PackContents(
         name=f"review-{review_id}",
@@ -155,8 +158,7 @@ async def document(desk: Desk, actor: Actor, review_id: str) -> SealedPack:
         policies=tuple(p for p in policies if p.activated_at < scope.period.end),
         ledger=await desk.prove(_subjects(review, result)),
     )
-    into = desk.folder_of(review_id) / "pack"
-    pack = await asyncio.to_thread(seal, contents, signer=desk.signer, into=into)
+    pack = seal(contents, signer=desk.signer, into=desk.folder_of(review_id) / "pack")
     hashes = {"manifest": pack.manifest_sha256, "evidence": pack.evidence_sha256}
     await _advance(desk, actor, review, ReviewEvent.SEAL, hashes)
     return pack
@@ -165,8 +167,8 @@ async def document(desk: Desk, actor: Actor, review_id: str) -> SealedPack:
 async def result_of(desk: Desk, review_id: str) -> ReviewResult:
     """Everything a review found, once it is adjusted, with its items as they are decided now."""
     items = await desk.store.read(lambda reader: reader.items(review_id))
-    found = await _aside(desk, review_id, lambda stages: _result(desk, review_id, stages))
-    return replace(found, items=tuple(items))
+    with _stages(desk, review_id) as stages:
+        return replace(_result(desk, review_id, stages), items=tuple(items))
 
 
 def pack_of(desk: Desk, review_id: str) -> Path:
@@ -251,14 +253,8 @@ def _result(desk: Desk, review_id: str, stages: Stages) -> ReviewResult:
     )
 
 
-async def _aside(desk: Desk, review_id: str, work: Callable[[Stages], T]) -> T:
-    """Run a step's computing in a thread of its own: the enforcer's timers share this event loop."""
-
-    def run() -> T:
-        with Stages(desk.engine(), load_snapshot(desk.folder_of(review_id) / "snapshot")) as stages:
-            return work(stages)
-
-    return await asyncio.to_thread(run)
+def _stages(desk: Desk, review_id: str) -> Stages:
+    return Stages(desk.engine(), load_snapshot(desk.folder_of(review_id) / "snapshot"))
 
 
 def _fresh(folder: Path) -> Path:

@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reconcile": ("targets", "Compare a target with what should be there."),
     "drift": ("targets", "Access that no grant explains."),
     "review": ("reviews", "The recurring security review."),
-    "detector": ("reviews", "What a review looks for."),
+    "detector": ("detectors", "What a review looks for."),
     "ledger": ("ledger", "The record of every change, and its proof."),
     "token": ("tokens", "API tokens."),
     "principal": ("catalog", "People, services and agents."),

@@ -1,13 +1,11 @@
-"""`lapse review`, `detector`: the recurring security review, its six steps one by one or all in one go.
+"""`lapse review`: the recurring security review, its six steps one by one or all in one go.
 
 `review run --target DSN`, `review run --files FOLDER` and `review verify PACK` need neither a home folder nor a server.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,22 +13,21 @@ import typer
 
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm, group
-from lapse.entrypoints.cli.output import clock, facts, note, plural, print_json, safe, say, table, when, words
+from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when, words
+from lapse.entrypoints.cli.review_output import (
+    STEPS,
+    findings_of,
+    print_findings,
+    print_result,
+    progress,
+    say_not_assessed,
+)
 from lapse.entrypoints.cli.session import Api, Session, quoted
 
 if TYPE_CHECKING:
     from lapse.bootstrap.reviewing import Brownfield
 
-STEPS = {
-    "collect": "2, audit: collect the whole population",
-    "audit": "2, audit: who holds what, until when",
-    "validate": "3, validate: purpose and use of each permission",
-    "workflows": "4, workflows: approvals re-derived, lateness measured",
-    "adjust": "5, adjust: what the policy should be instead",
-    "seal": "6, document: report and sealed pack",
-}
 _NEXT = dict(zip(("started", "collected", "audited", "validated", "examined", "adjusted"), STEPS, strict=True))
-_SEVERITIES = ("critical", "high", "medium", "low")
 
 ReviewId = Annotated[str, typer.Argument(metavar="REVIEW", help="The review; the newest if left out.")]
 Scope = Annotated[str, typer.Option(metavar="SCOPE", help="`all`, `resource:NAME` or `tag:KEY=VALUE`.")]
@@ -56,10 +53,6 @@ def register(app: typer.Typer) -> None:
     command(review, "decide")(decide)
     command(review, "pack")(pack)
     command(review, "verify")(verify)
-    detector = group("detector", "What a review looks for.")
-    app.add_typer(detector, name="detector")
-    command(detector, "list")(list_detectors)
-    command(detector, "show")(show_detector)
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -88,13 +81,13 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         return
     with session.api() as api:
         review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": ""})
-        with _progress(session) as advance:
+        with progress(session) as advance:
             for name in STEPS:
                 advance(name)
                 done = api.post(f"/reviews/{quoted(review['id'])}/stages/{name}", _stage_body(name, imports, people))
         result = api.get(f"/reviews/{quoted(review['id'])}/result")
     places = done["summary"]
-    _print_result(session, review["id"], result, report=places["report"], pack=places["pack"])
+    print_result(session, review["id"], result, report=places["report"], pack=places["pack"])
 
 
 def start(
@@ -185,15 +178,15 @@ def findings(session: Session, review: ReviewId = "", limit: Limit = 50) -> None
     with session.api() as api:
         found = _review(api, review)
         result = api.get(f"/reviews/{quoted(found['id'])}/result")
-    rows = _findings(result)
+    rows = findings_of(result)
     if session.json:
         print_json(rows[:limit])
     elif not rows:
         say("nothing was found")
-        _say_not_assessed(result)
+        say_not_assessed(result)
     else:
-        _print_findings(rows[:limit])
-        _say_not_assessed(result)
+        print_findings(rows[:limit])
+        say_not_assessed(result)
 
 
 def decide(
@@ -264,46 +257,6 @@ def verify(
         raise typer.Exit(1)
 
 
-def list_detectors(session: Session) -> None:
-    """List what a review looks for."""
-    from lapse.domain.data import to_data
-    from lapse.review.detector import all_detectors
-
-    found = all_detectors()
-    if session.json:
-        print_json([to_data(detector) for detector in found])
-        return
-    table(
-        ("ID", "DETECTOR", "SEVERITY", "CONFIDENCE", "STEP"),
-        ((d.id, d.title, d.severity, d.confidence, d.step) for d in found),
-        flexible=1,
-    )
-    say("next: `lapse detector show ID`")
-
-
-def show_detector(session: Session, name: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Show one detector: its question, what it needs, and its SQL."""
-    from lapse.domain.data import to_data
-    from lapse.review.detector import all_detectors
-
-    found = next((d for d in all_detectors() if d.id == name.upper()), None)
-    if found is None:
-        raise NotFound(f"there is no detector `{safe(name)}`", hint="`lapse detector list` shows them")
-    if session.json:
-        print_json(to_data(found))
-        return
-    facts(
-        {
-            "detector": f"{found.id}, version {found.version}", "title": found.title, "question": found.question,
-            "severity": found.severity, "confidence": found.confidence, "needs": ", ".join(found.needs),
-            "remediation": found.remediation, "would clear if": found.would_clear,
-            "clauses": ", ".join(found.clauses),
-        }
-    )  # fmt: skip
-    say()
-    say(found.sql.strip())
-
-
 def _step_command(name: str) -> Callable[..., None]:
     def plain(session: Session, review: ReviewId = "") -> None:
         _take_step(session, name, review, {})
@@ -343,7 +296,7 @@ def _run_brownfield(session: Session, dsn: str, people: Path | None, out: Path) 
 
     from lapse.bootstrap.reviewing import review_target
 
-    with _progress(session) as advance:
+    with progress(session) as advance:
         found = asyncio.run(review_target(dsn, out, people=people, on_stage=advance))
     _print_brownfield(session, found)
 
@@ -351,7 +304,7 @@ def _run_brownfield(session: Session, dsn: str, people: Path | None, out: Path) 
 def _run_files(session: Session, folder: Path, period: str, out: Path) -> None:
     from lapse.bootstrap.reviewing import review_files
 
-    with _progress(session) as advance:
+    with progress(session) as advance:
         found = review_files(folder, period, out, on_stage=advance)
     _print_brownfield(session, found)
 
@@ -361,64 +314,7 @@ def _print_brownfield(session: Session, found: Brownfield) -> None:
 
     result: Any = to_data(found.result)
     report, archive = found.pack.folder / "report.html", found.pack.archive
-    _print_result(session, found.result.scope.review_id, result, report=str(report), pack=str(archive))
-
-
-@contextmanager
-def _progress(session: Session) -> Iterator[Callable[[str], None]]:
-    """A bar over the six steps on a terminal; nothing where nobody watches or data is wanted."""
-    if session.json or not sys.stderr.isatty():
-        yield lambda _name: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(24), TextColumn("{task.description}"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=len(STEPS))
-
-        def advance(name: str) -> None:
-            bar.update(task, completed=list(STEPS).index(name), description=STEPS[name])
-
-        yield advance
-
-
-def _print_result(session: Session, review_id: str, result: dict[str, Any], *, report: str, pack: str) -> None:
-    rows = _findings(result)
-    if session.json:
-        print_json({"review": review_id, "report": report, "pack": pack, "findings": rows})
-        return
-    counts = {severity: sum(1 for row in rows if row["severity"] == severity) for severity in _SEVERITIES}
-    say(f"review {review_id}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    if rows:
-        _print_findings(rows[:15])
-    if len(rows) > 15:  # noqa: PLR2004  as many as fit on a screen
-        say(f"{len(rows) - 15} more are in the report")
-    _say_not_assessed(result)
-    say(f"report: {report}")
-    say(f"pack:   {pack}")
-    say(f"next: open the report, and check the pack with `lapse review verify {pack}`")
-
-
-def _print_findings(rows: list[dict[str, Any]]) -> None:
-    table(
-        ("SEVERITY", "ID", "ABOUT", "WHAT"),
-        ((row["severity"], row["detector"], row["resource"] or row["subject"], row["summary"]) for row in rows),
-        flexible=3,
-    )
-
-
-def _findings(result: dict[str, Any]) -> list[dict[str, Any]]:
-    stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
-    rows = [finding for stage in stages for finding in stage["findings"]]
-    return sorted(rows, key=lambda row: (_SEVERITIES.index(row["severity"]), row["detector"], row["subject"]))
-
-
-def _say_not_assessed(result: dict[str, Any]) -> None:
-    stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
-    blind = sorted({run["detector"] for stage in stages for run in stage["runs"] if run["status"] == "not assessed"})
-    if blind:
-        note(f"{plural(len(blind), 'question')} could not be assessed for lack of data: {', '.join(blind)}")
+    print_result(session, found.result.scope.review_id, result, report=str(report), pack=str(archive))
 
 
 def _review(api: Api, given: str) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""What `lapse review` prints: progress over the steps, findings worst first, and what could not be assessed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lapse.entrypoints.cli.output import note, plural, print_json, say, table
+from lapse.entrypoints.cli.session import Session
+
+STEPS = {
+    "collect": "2, audit: collect the whole population",
+    "audit": "2, audit: who holds what, until when",
+    "validate": "3, validate: purpose and use of each permission",
+    "workflows": "4, workflows: approvals re-derived, lateness measured",
+    "adjust": "5, adjust: what the policy should be instead",
+    "seal": "6, document: report and sealed pack",
+}
+_SEVERITIES = ("critical", "high", "medium", "low")
+
+
+@contextmanager
+def progress(session: Session) -> Iterator[Callable[[str], None]]:
+    """A bar over the six steps on a terminal; nothing where nobody watches or data is wanted."""
+    if session.json or not sys.stderr.isatty():
+        yield lambda _name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(24), TextColumn("{task.description}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(STEPS))
+
+        def advance(name: str) -> None:
+            bar.update(task, completed=list(STEPS).index(name), description=STEPS[name])
+
+        yield advance
+
+
+def print_result(session: Session, review_id: str, result: dict[str, Any], *, report: str, pack: str) -> None:
+    """A finished review: counts, the worst findings, where report and pack are, what to do next."""
+    rows = findings_of(result)
+    if session.json:
+        print_json({"review": review_id, "report": report, "pack": pack, "findings": rows})
+        return
+    counts = {severity: sum(1 for row in rows if row["severity"] == severity) for severity in _SEVERITIES}
+    say(f"review {review_id}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    if rows:
+        print_findings(rows[:15])
+    if len(rows) > 15:  # noqa: PLR2004  as many as fit on a screen
+        say(f"{len(rows) - 15} more are in the report")
+    say_not_assessed(result)
+    say(f"report: {report}")
+    say(f"pack:   {pack}")
+    say(f"next: open the report, and check the pack with `lapse review verify {pack}`")
+
+
+def print_findings(rows: list[dict[str, Any]]) -> None:
+    """One line a finding."""
+    table(
+        ("SEVERITY", "ID", "ABOUT", "WHAT"),
+        ((row["severity"], row["detector"], row["resource"] or row["subject"], row["summary"]) for row in rows),
+        flexible=3,
+    )
+
+
+def findings_of(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The findings of all steps, worst first."""
+    stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
+    rows = [finding for stage in stages for finding in stage["findings"]]
+    return sorted(rows, key=lambda row: (_SEVERITIES.index(row["severity"]), row["detector"], row["subject"]))
+
+
+def say_not_assessed(result: dict[str, Any]) -> None:
+    """What could not be looked for is said, so that silence is no pass."""
+    stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
+    blind = sorted({run["detector"] for stage in stages for run in stage["runs"] if run["status"] == "not assessed"})
+    if blind:
+        note(f"{plural(len(blind), 'question')} could not be assessed for lack of data: {', '.join(blind)}")
