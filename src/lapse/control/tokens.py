@@ -84,8 +84,8 @@ async def actor_of(control: Control, secret: str, *, via: str) -> Actor:
 
 
 def digest(secret: str) -> str:
-    """Hex SHA-256 of a token."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    """Hex SHA-256 of a token, whatever was sent as one."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 def _entry(kind: str, token: Token, actor: Actor, control: Control) -> Entry:
