@@ -1,0 +1,341 @@
+"""Any history of requests, decisions, locks, leavers, faults and crashes keeps the promises of a grant.
+
+A state machine does what people, clocks and broken targets do, in any order, and checks after every step what must
+always hold. What the target holds is checked against the grants whenever the enforcer could do its work unhindered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from fakes.connector import Fault
+from lapse.control import catalogs
+from lapse.control.decisions import approve, deny
+from lapse.control.grants import release, revoke
+from lapse.control.locks import lock, unlock
+from lapse.control.requests import cancel_request, expire_requests, extend_grant
+from lapse.domain.errors import InvalidInput, NotFound, Refused, Unavailable
+from lapse.domain.grants import ENDING, GRANT_LIFE, LIVE, GrantState
+from lapse.domain.locks import LockKind
+from lapse.domain.requests import REQUEST_LIFE
+from lapse.enforcement.enforcer import Enforcer
+from lapse.enforcement.reconcile import reconcile_resource
+from lapse.ports import Page
+from support.world import CATALOG, World
+
+PEOPLE = ["alice", "alice-admin", "bob", "carol", "dave", "olga"]
+ROLES = ["reader", "writer", "metrics"]
+LOCKS = [
+    (LockKind.PRINCIPAL, "alice"),
+    (LockKind.PRINCIPAL, "bob"),
+    (LockKind.ENTITLEMENT, "pg-prod/reader"),
+    (LockKind.RESOURCE, "pg-prod"),
+    (LockKind.EVERYTHING, ""),
+]
+WHICH = st.integers(0, 9)
+ALL = Page(limit=10_000, newest_first=False)
+CALLS = ["look", "apply", "remove"]
+FAULTS = [Fault.UNREACHABLE, Fault.NOT_APPLIED, Fault.APPLIED, Fault.NONSENSE]
+WORKS = 60
+"""Ticks in which an enforcer whose target works must be done with everything that is due."""
+
+
+class Killed(BaseException):
+    """The process of the enforcer is gone, in the middle of a step."""
+
+
+class AnyHistory(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.world = self.do(World.create())
+        self.standing = set()
+        self.deadlines, self.over = {}, {}
+
+    def do(self, work):
+        return self.loop.run_until_complete(asyncio.wait_for(work, 5))
+
+    def maybe(self, work):
+        """The result of a use case, or None where lapse says no."""
+        with contextlib.suppress(Refused, InvalidInput, NotFound, Unavailable):
+            return self.do(work)
+        return None
+
+    def teardown(self):
+        self.loop.close()
+
+    # what people do
+
+    @initialize(held=st.sets(st.tuples(st.sampled_from(["alice", "dave"]), st.sampled_from(ROLES)), max_size=2))
+    def some_hold_access_already(self, held):
+        for who, role in held:
+            self.standing.add((f"{who}_login", f"app_{role}"))
+            self.world.target.target.grant(f"{who}_login", f"app_{role}")
+        self.do(reconcile_resource(self.world.parts, "pg-prod"))
+
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        role=st.sampled_from(ROLES),
+        minutes=st.sampled_from([1, 20, 30, 60, 240, 300]),
+        wait=st.sampled_from([None, None, 5, 90]),
+        agent=st.booleans(),
+    )
+    def somebody_asks(self, who, role, minutes, wait, agent):
+        self._ask(who, role, minutes, wait, agent=agent)
+
+    @rule(who=st.sampled_from(["alice", "dave", "bob"]), role=st.sampled_from(ROLES), minutes=st.integers(1, 30))
+    def somebody_gets_access(self, who, role, minutes):
+        made = self._ask(who, role, minutes, None, agent=False)
+        if made is not None:
+            self._everybody_approves(made)
+            self.do(self.world.enforcer.tick())
+
+    @precondition(lambda self: self._pending())
+    @rule(number=WHICH, who=st.sampled_from([*PEOPLE, "bot", "gone"]))
+    def somebody_approves(self, number, who):
+        self.maybe(approve(self.world.control, self.world.actor(who), self._pick(self._pending(), number)))
+
+    @precondition(lambda self: self._pending())
+    @rule(number=WHICH)
+    def everybody_approves(self, number):
+        self._everybody_approves(self._pick(self._pending(), number))
+
+    @precondition(lambda self: self._requests())
+    @rule(number=WHICH, who=st.sampled_from(PEOPLE), how=st.sampled_from([deny, cancel_request]))
+    def somebody_denies_or_cancels(self, number, who, how):
+        request = self._pick(self._requests(), number)
+        self.maybe(how(self.world.control, self.world.actor(who), request, "not today"))
+
+    @precondition(lambda self: self._live())
+    @rule(number=WHICH, minutes=st.sampled_from([1, 10, 60, 240, 400]), approved=st.booleans())
+    def the_holder_extends(self, number, minutes, approved):
+        held = self.do(self.world.grant(self._pick(self._live(), number)))
+        actor = self.world.actor("bob" if held.beneficiary == "bot" else held.beneficiary)
+        longer = extend_grant(self.world.control, actor, held.id, timedelta(minutes=minutes), "not done yet, sorry")
+        made = self.maybe(longer)
+        if made is not None and approved:
+            self._everybody_approves(made.id)
+
+    @precondition(lambda self: self._grants())
+    @rule(number=WHICH, who=st.sampled_from(PEOPLE))
+    def somebody_releases(self, number, who):
+        self.maybe(release(self.world.control, self.world.actor(who), self._pick(self._grants(), number)))
+
+    @precondition(lambda self: self._grants())
+    @rule(number=WHICH)
+    def the_owner_revokes(self, number):
+        grant = self._pick(self._grants(), number)
+        self.maybe(revoke(self.world.control, self.world.actor("olga"), grant, "incident over"))
+
+    @precondition(lambda self: not self._locks())
+    @rule(what=st.sampled_from(LOCKS))
+    def root_locks(self, what):
+        self.maybe(lock(self.world.control, self.world.admin(), *what, "laptop stolen"))
+
+    @precondition(lambda self: self._locks())
+    @rule(who=st.sampled_from(["root", "root2", "root2"]))
+    def somebody_unlocks(self, who):
+        self.maybe(unlock(self.world.control, self.world.admin(who), self._pick(self._locks(), 0)))
+
+    @rule(who=st.sampled_from(["alice", "bob", "dave"]), active=st.sampled_from([True, True, False]))
+    def somebody_leaves_or_returns(self, who, active):
+        current = self.do(self.world.read(lambda r: r.catalog()))
+        person = replace(CATALOG.principals[who], active=active)
+        wanted = replace(current, principals={**current.principals, who: person})
+        self.maybe(catalogs.apply(self.world.control, self.world.admin(), wanted))
+
+    @rule(who=st.sampled_from(["alice", "dave"]), role=st.sampled_from(ROLES))
+    def somebody_gives_access_by_hand(self, who, role):
+        """Where no grant is at work. It is nobody's but theirs, so it stays until a hand takes it away."""
+        pair = (f"{who}_login", f"app_{role}")
+        if pair not in {(g.account, f"app_{g.role}") for g in self._grants() if g.state in LIVE | ENDING}:
+            self.standing.add(pair)
+            self.world.target.target.grant(*pair)
+
+    @precondition(lambda self: self.standing)
+    @rule(number=WHICH)
+    def somebody_takes_standing_access_away(self, number):
+        pair = sorted(self.standing)[number % len(self.standing)]
+        self.standing.remove(pair)
+        self.world.target.target.revoke(*pair)
+
+    # what machines do
+
+    @rule(minutes=st.sampled_from([1, 5, 15, 30, 60, 300]))
+    def time_passes(self, minutes):
+        self.do(self.world.clock.advance(timedelta(minutes=minutes)))
+        self.do(expire_requests(self.world.control))
+
+    @rule(
+        fault=st.sampled_from(FAULTS),
+        on=st.sampled_from(CALLS),
+        times=st.integers(1, 3),
+    )
+    def the_target_misbehaves(self, fault, on, times):
+        self.world.target.inject(fault, on=on, times=times)
+
+    @rule()
+    def the_enforcer_ticks(self):
+        self.do(self.world.enforcer.tick())
+
+    @rule(step=st.sampled_from(["activate.looked", "activate.begun", "activate.applied", "end.decided", "end.removed"]))
+    def the_enforcer_is_killed(self, step):
+        """In the middle of its work; the next one knows nothing but what is on record."""
+        world = self.world
+
+        def die(name):
+            if name == step:
+                raise Killed
+
+        dying = Enforcer(replace(world.parts, on_step=die))
+        self.do(_ignoring_death(dying))
+        world.enforcer = Enforcer(world.parts)
+        world.control = replace(world.control, wake=world.enforcer.wake)
+
+    @rule()
+    def the_target_is_read(self):
+        self._heal_and_settle()
+        found = self.do(reconcile_resource(self.world.parts, "pg-prod"))
+        assert all(grant.held_before for grant in found.plan.missing)
+        assert {(d.account, d.role) for d in found.plan.found} == self._unexplained()
+
+    @rule()
+    def everything_works_again(self):
+        self._heal_and_settle()
+        grants, now = self._grants(), self.world.clock.now()
+        live = [g for g in grants if g.state is GrantState.ACTIVE]
+        assert not [g for g in grants if g.state in ENDING | {GrantState.ACTIVATING}]
+        assert all(g.ends_at > now for g in live)
+        wanted = self.standing | {(g.account, f"app_{g.role}") for g in live if not g.held_before}
+        assert self.world.target.target.memberships == wanted
+        self._nothing_lives_under_a_lock([*live, *(g for g in grants if g.state is GrantState.SCHEDULED)])
+
+    # what must always hold
+
+    @invariant()
+    def a_deadline_is_set_once(self):
+        for grant in self._grants():
+            if grant.ends_at is not None:
+                assert self.deadlines.setdefault(grant.id, grant.ends_at) == grant.ends_at
+            assert (grant.ends_at is not None) or grant.state in {GrantState.SCHEDULED, GrantState.ENDED}
+
+    @invariant()
+    def what_is_over_stays_over(self):
+        for thing in [*self._grants(), *self._requests()]:
+            if thing.state in GRANT_LIFE.terminal | REQUEST_LIFE.terminal:
+                assert self.over.setdefault(thing.id, thing) == thing
+            else:
+                assert thing.id not in self.over
+
+    @invariant()
+    def each_approved_request_has_one_grant(self):
+        granted = [grant.request_id for grant in self._grants()]
+        assert sorted(granted) == sorted(r.id for r in self._requests() if r.state == "approved")
+
+    @invariant()
+    def every_change_of_state_is_on_record_in_order(self):
+        for thing, life in [(g, GRANT_LIFE) for g in self._grants()] + [(r, REQUEST_LIFE) for r in self._requests()]:
+            told = _states_told(self.world.store.recorded, thing.id)
+            assert told[0] in life.initial
+            assert told[-1] == thing.state
+            steps = {(before, after) for (before, _), after in life.table.items()}
+            assert set(pairwise(told)) <= steps
+
+    @invariant()
+    def nobody_decides_for_themselves(self):
+        for request in self._requests():
+            interested = CATALOG.humans_behind(request.requester) | CATALOG.humans_behind(request.beneficiary)
+            votes = self.do(self.world.read(lambda r, n=request.id: r.decisions(n)))
+            persons = [vote.person for vote in votes]
+            assert not interested & set(persons)
+            assert len(persons) == len(set(persons))
+
+    @invariant()
+    def an_extension_ends_with_what_it_was_given(self):
+        grants = {grant.id: grant for grant in self._grants()}
+        for grant in grants.values():
+            if grant.extends and grant.ends_at is not None:
+                assert grant.ends_at == grants[grant.extends].ends_at + grant.duration
+
+    # helpers
+
+    def _heal_and_settle(self):
+        """The target works again; the enforcer gets as many turns as it wants, after every pause it asked for."""
+        self.world.target.heal()
+        self.do(self.world.clock.advance(timedelta(minutes=2)))
+        for _ in range(WORKS):
+            if not self.do(self.world.enforcer.tick()):
+                return
+        pytest.fail("the enforcer never finishes")
+
+    def _unexplained(self):
+        given = {(g.account, f"app_{g.role}") for g in self._live() if not g.held_before}
+        return self.standing - given
+
+    def _nothing_lives_under_a_lock(self, grants):
+        catalog, locks = self.do(self.world.read(_catalog_and_locks))
+        for grant in grants:
+            names = catalog.humans_behind(grant.beneficiary) | {grant.beneficiary}
+            assert catalog.may_hold(grant.beneficiary)
+            assert not [one for one in locks if one.covers(principals=names, entitlement=grant.entitlement)]
+
+    def _grants(self):
+        return self.do(self.world.read(lambda r: r.grants(ALL)))
+
+    def _requests(self):
+        return self.do(self.world.read(lambda r: r.requests(ALL)))
+
+    def _pending(self):
+        return [request for request in self._requests() if request.state == "pending"]
+
+    def _live(self):
+        return [grant for grant in self._grants() if grant.state in LIVE]
+
+    def _locks(self):
+        return self.do(self.world.read(lambda r: r.locks()))
+
+    @staticmethod
+    def _pick(things, number):
+        return things[number % len(things)].id
+
+    def _ask(self, who, role, minutes, wait, *, agent):
+        more = {"beneficiary": "bot"} if agent and who == "bob" else {}
+        if wait is not None:
+            more["starts_at"] = self.world.clock.now() + timedelta(minutes=wait)
+        made = self.maybe(self.world.ask(who, f"pg-prod/{role}", minutes / 60, **more))
+        return None if made is None else made.id
+
+    def _everybody_approves(self, request):
+        for who in ("bob", "carol", "olga"):
+            self.maybe(approve(self.world.control, self.world.actor(who), request))
+
+
+async def _catalog_and_locks(reader):
+    return await reader.catalog(), await reader.locks()
+
+
+async def _ignoring_death(enforcer):
+    """A tick in which the enforcer may die. What it had begun and not finished never happens."""
+    with contextlib.suppress(Killed):
+        await enforcer.tick()
+
+
+def _states_told(entries, subject):
+    """The states that the ledger tells of, in order."""
+    about = [e for e in entries if e.subject == subject and e.after and "state" in e.after]
+    for earlier, later in pairwise(about):
+        assert later.before["state"] == earlier.after["state"]
+    return [entry.after["state"] for entry in about]
+
+
+TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
