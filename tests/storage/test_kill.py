@@ -14,7 +14,7 @@ import pytest
 from lapse.ledger.canonical import decode
 from lapse.ports import Page
 from lapse.storage import open_store
-from support.stores import a_request, ids, opened
+from support.stores import NOW, a_request, ids, opened
 
 ALL = Page(limit=1_000_000, newest_first=False)
 
@@ -150,3 +150,36 @@ async def test_two_processes_that_decide_at_once_lose_nothing(kind, tmp_path, re
         states = {request.state for request in await store.read(lambda r: r.requests(ALL))}
         assert states == {"approved"}
         assert len(await store.ledger.pending(1000)) == 80
+
+
+CRASHER = (
+    PREAMBLE
+    + """
+async def main():
+    store = await open_store(sys.argv[2])
+    await store.write(lambda tx: tx.add_grants([a_grant()]))
+    await store.read(lambda r: r.grant("gra_1"))
+    raise SystemExit(7)
+
+asyncio.run(main())
+"""
+)
+
+
+async def test_a_process_that_fails_without_closing_its_store_ends(tmp_path, pytestconfig):
+    process = await start(pytestconfig, CRASHER, f"sqlite:///{tmp_path / 'lapse.db'}")
+    async with asyncio.timeout(30):
+        assert await process.wait() == 7
+    async with opened("sqlite", tmp_path) as store:
+        assert await ids(store, lambda r: r.grants(ALL)) == ["gra_1"]
+
+
+def test_values_never_reach_a_log(tmp_path, caplog):
+    async def use():
+        async with opened("sqlite", tmp_path) as store:
+            await store.write(lambda tx: tx.record_reply("key", "hash", "a-secret", NOW))
+            await store.read(lambda r: r.idempotent_reply("key"))
+
+    with caplog.at_level("DEBUG"):
+        asyncio.run(use())
+    assert "a-secret" not in caplog.text

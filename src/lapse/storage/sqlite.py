@@ -7,6 +7,7 @@ Opened by `opening`; used by `store` and `ledger` as a `Backend`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -105,7 +106,10 @@ class SqliteBackend:
 
 
 async def _open(path: Path, *pragmas: str) -> aiosqlite.Connection:
-    driver = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+    driver = aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+    # A process that fails without closing its store must end, not wait for this thread.
+    driver._thread.daemon = True  # noqa: SLF001  there is no public way
+    await driver
     try:
         for pragma in (*PRAGMAS, *pragmas):
             await driver.execute(pragma)
@@ -155,6 +159,10 @@ class ReaderPool:
             await driver.close()
         else:
             self._free.append(driver)
+
+
+# At level DEBUG the driver would log every statement with its values.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
 def prepare_file(connection: sqlite3.Connection) -> None:
