@@ -41,7 +41,7 @@ def a_request(key="req_1", **fields):
         "beneficiary": "ann",
         "entitlement": "pg-prod/reader",
         "requested_duration": 2 * HOUR,
-        "justification": "look into `orders`; it's \"slow\"\n\u2028 ✓ 😀 \x00",
+        "justification": 'look into `orders`; it\'s "slow"\n\u2028 ✓ 😀 \x00',
         "terms": TERMS,
         "policy_version": "sha256:abc",
         "created_at": NOW,
