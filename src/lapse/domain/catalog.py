@@ -38,6 +38,9 @@ class Catalog:
 
     def entitlement(self, name: str) -> Entitlement:
         """The entitlement called `resource/role`, or `NotFound`."""
+        known = self._entitlements.get(name)
+        if known is not None:
+            return known
         resource_name, role = split_entitlement(name)
         resource = self.resource(resource_name)
         found = resource.entitlement(role)
@@ -111,6 +114,10 @@ class Catalog:
     def account_owner(self, resource: str, login: str) -> str | None:
         """The principal that owns `login` on `resource`; None if none is linked, or more than one."""
         return self._owners.get((resource, login))
+
+    @cached_property
+    def _entitlements(self) -> dict[str, Entitlement]:
+        return {entitlement.name: entitlement for entitlement in self.entitlements()}
 
     @cached_property
     def _owners(self) -> dict[tuple[str, str], str | None]:

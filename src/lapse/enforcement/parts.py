@@ -80,14 +80,14 @@ async def latest_ends(parts: Parts, resource: str, grants: Sequence[Grant]) -> d
     return ends
 
 
-Holding: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+Holding: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
 """An account and a native right on one target."""
 
 
 def holding_of(grant: Grant, catalog: Catalog) -> Holding:
     """What a grant holds on its target: account and native right. Two grants with the same one overlap."""
     entitlement = catalog.entitlement(grant.entitlement)
-    return grant.account, tuple(sorted(entitlement.native.items()))
+    return grant.account, frozenset(entitlement.native.items())
 
 
 def _entries(before: Grant, after: Grant, at: datetime, context: dict[str, Json]) -> Iterator[Entry]:

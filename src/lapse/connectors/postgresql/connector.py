@@ -10,7 +10,7 @@ from typing import TypeVar
 from lapse.connectors.postgresql import ending, ephemeral, membership
 from lapse.connectors.postgresql.check import check_target
 from lapse.connectors.postgresql.holdings import holdings
-from lapse.connectors.postgresql.native import Mode, account_for, check_account, parse_native
+from lapse.connectors.postgresql.native import Mode, Native, account_for, check_account, parse_native
 from lapse.connectors.postgresql.observe import observe_target
 from lapse.connectors.postgresql.server import Limits, Server
 from lapse.domain.access import (
@@ -112,9 +112,11 @@ class PostgresConnector:
         """Run each mode's assignments in one batch; outcomes come back in the order of `assignments`."""
         outcomes: dict[int, Outcome | Failed] = {}
         batches: dict[Mode, list[int]] = {Mode.MEMBERSHIP: [], Mode.EPHEMERAL: []}
+        parsed: dict[int, Native] = {}
         for place, a in enumerate(assignments):
             try:
-                native = parse_native(a.native)
+                # Thousands of grants share the native of one entitlement; it is the same object and is read once.
+                native = parsed.get(id(a.native)) or parsed.setdefault(id(a.native), parse_native(a.native))
                 check_account(native, a.account)
                 batches[native.mode].append(place)
             except LapseError as error:

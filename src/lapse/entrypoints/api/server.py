@@ -20,6 +20,7 @@ import uvicorn
 from lapse.bootstrap.app import App, open_app
 from lapse.bootstrap.home import Home, Settings, parse_address, read_settings
 from lapse.bootstrap.logs import Logger, set_up_logs
+from lapse.bootstrap.memory import tune_memory
 from lapse.bootstrap.running import running
 from lapse.bootstrap.setup import refuse_foreign_ledger
 from lapse.domain.errors import Unavailable
@@ -58,6 +59,7 @@ async def _serve(home: Home, settings: Settings, listener: socket.socket, log: L
         url = _url(listener)
         async with running(app, log):
             with _announced(home, url):
+                tune_memory()
                 log.info("serving", url=url, home=str(home.path), local_users=settings.local_users)
                 await server.serve(sockets=[listener])
             log.info("ending")

@@ -39,7 +39,7 @@ class Narrator:
 
     def place(self, what: str, where: object) -> None:
         """Where something is; not broken over lines, so that it can be copied."""
-        self.console.print(Text(f"  {what:<24}{where}"), soft_wrap=True)
+        self.console.print(Text(f"  {what:<28}{where}"), soft_wrap=True)
 
     def command(self, words: Sequence[str], output: str) -> None:
         """A command and what it printed."""
