@@ -361,3 +361,13 @@ def _page():
     from lapse.ports import Page
 
     return Page()
+
+
+async def test_an_old_request_is_no_way_round_leaving_a_group():
+    world = await World.create(policy=POLICY.replace("to: [anyone]", "to: [group:dba]", 1))
+    request = await world.ask("bob")
+    dba = CATALOG.groups["dba"]
+    await world.change_catalog(groups={"dba": replace(dba, members=("carol", "gone"))})
+    with pytest.raises(Refused, match="the catalog changed"):
+        await approve(world.control, world.actor("carol"), request.id)
+    assert (await deny(world.control, world.actor("carol"), request.id, "ask again")).state is RequestState.DENIED

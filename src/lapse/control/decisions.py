@@ -44,7 +44,7 @@ async def decide(control: Control, actor: Actor, request_id: str, verdict: Verdi
 
     Raises:
         Refused: the actor may not decide (own request, not an approver, decided already, stage not open), the
-            request is not pending, a lock is in force, or the policy changed its answer since.
+            request is not pending, a lock is in force, or the policy would answer otherwise today.
     """
     actor.require(Scope.APPROVE)
     reason = check_text(reason, what="reason")
@@ -67,7 +67,7 @@ async def _decide(
     stage = _open_stage_for(approver, request, earlier, catalog)
     if vote[0] is Verdict.APPROVE:
         refuse_leaver(catalog, request.beneficiary)
-        await _refuse_if_policy_changed(control, tx, request)
+        await _refuse_if_answer_changed(control, tx, request)
         await _refuse_if_extended_ended(tx, request)
     decision = _decision(control, request, stage, approver, catalog, vote)
     await tx.add_decision(decision)
@@ -116,16 +116,15 @@ def _open_stage_for(approver: str, request: Request, earlier: list[Decision], ca
     return stage
 
 
-async def _refuse_if_policy_changed(control: Control, tx: Transaction, request: Request) -> None:
-    """An old request is not a way round a new rule: under another policy version the answer must be the same."""
+async def _refuse_if_answer_changed(control: Control, tx: Transaction, request: Request) -> None:
+    """An old request is no way round a new rule, nor round leaving a group: the answer today must be the same."""
     policy = await control.policy(tx)
-    if policy.version == request.policy_version:
-        return
     answer = evaluate(policy, await ask_again(tx, request))
     if answer.terms != request.terms:
+        what = "the catalog" if policy.version == request.policy_version else "the policy"
         raise Refused(
-            f"the policy changed since request {request.id} was made and now gives another answer",
-            hint="deny it, and let the requester ask again under the new policy",
+            f"{what} changed since request {request.id} was made, and the policy now gives another answer",
+            hint="deny it, and let the requester ask again",
         )
 
 
