@@ -13,7 +13,7 @@ import typer
 
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm, group
-from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when, words
+from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when
 from lapse.entrypoints.cli.review_output import (
     STEPS,
     findings_of,
@@ -160,17 +160,20 @@ def items(
         say("there are no items" + (" left to decide" if undecided else f"; the review is {found['state']}"))
         return
     table(
-        ("ITEM", "WHO", "HOLDS", "HOW", "USED", "SUGGESTED", "DECIDED"),
+        ("ITEM", "WHO", "HOLDS", "USED", "DECISION"),
         (
-            (i["id"], i["principal"] or i["account"], f"{i['resource']}/{i['role']}", i["holding"],
-             i["usage"], i["recommendation"], words(i["decision"] or ""))
+            (i["id"], i["principal"] or i["account"], f"{i['resource']}/{i['role']}", i["usage"],
+             i["decision"] or f"{i['recommendation']}?")
             for i in rows[:limit]
         ),
         flexible=2,
     )  # fmt: skip
     if len(rows) > limit:
         say(f"{len(rows) - limit} more; `--limit` shows them")
-    say("next: `lapse review decide ITEM keep|shorten|revoke --reason …`")
+    if found["state"] == "sealed":
+        say("the review is sealed; `lapse review start` opens one whose items can be decided")
+    else:
+        say("next: `lapse review decide ITEM keep|shorten|revoke --reason …`")
 
 
 def findings(session: Session, review: ReviewId = "", limit: Limit = 50) -> None:
