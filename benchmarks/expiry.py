@@ -74,11 +74,11 @@ async def _statements_only(
 ) -> None:
     """The connector's own revoking statements, without reading back."""
     from lapse.connectors.postgresql import membership
-    from lapse.connectors.postgresql.holdings import holdings
+    from lapse.connectors.postgresql.holdings import direct_grants
     from lapse.connectors.postgresql.units import carry_out
 
     async with connector._server.connection() as connection:  # type: ignore[attr-defined]  # noqa: SLF001
-        held = await holdings(connection, [(login, "app_reader") for login in LOGINS])
+        held = await direct_grants(connection, [(login, "app_reader") for login in LOGINS])
         started = time.perf_counter()
         refused = await carry_out(connection, list(membership._revokes(connection, held)))  # noqa: SLF001
         measured["sql"].append(time.perf_counter() - started)

@@ -117,6 +117,10 @@ class Reader(Protocol):
         """All grants in a live or ending state for these accounts: for overlap."""
         ...
 
+    async def grants_going_on(self, resource: str, accounts: Iterable[str], at: datetime) -> Sequence[Grant]:
+        """Live grants for these accounts with a deadline after `at`; costs do not grow with those that end by then."""
+        ...
+
     async def grants_due(self, now: datetime, limit: int, *, besides: Iterable[str] = ()) -> Sequence[Grant]:
         """What the enforcer must act on at `now`, earliest first; costs do not grow with what is not due.
 
@@ -189,7 +193,7 @@ class Transaction(Reader, Protocol):
     async def put_items(self, items: Sequence[Item]) -> None: ...
     async def save_item(self, item: Item) -> None: ...
     async def record_reply(self, key: str, call_hash: str, reply: str, at: datetime) -> None: ...
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Iterable[Entry]) -> None:
         """Record ledger entries; they are sequenced into the tree afterwards, in batches."""
         ...
 

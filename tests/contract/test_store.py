@@ -222,6 +222,22 @@ async def test_grants_of_accounts_are_those_that_hold_or_are_losing_access(store
     assert await ids(store, lambda r: r.grants_of_accounts("pg-prod", [])) == []
 
 
+async def test_grants_going_on_are_live_with_a_later_deadline(store):
+    soon, later = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+    await add_grants(
+        store,
+        an_active_grant("g1", ends_at=soon),
+        an_active_grant("g2", ends_at=later),
+        an_active_grant("g3", ends_at=later).ending(EndReason.RELEASED),
+        an_active_grant("g4", ends_at=later, account="bob"),
+        an_active_grant("g5", ends_at=later, entitlement="pg-test/reader"),
+        a_grant("g6").begun(account="ann", held_before=False, ends_at=later),
+        a_grant("g7").begun(account="ann", held_before=False, ends_at=soon),
+    )
+    assert await ids(store, lambda r: r.grants_going_on("pg-prod", ["ann"], soon)) == ["g2", "g6"]
+    assert await ids(store, lambda r: r.grants_going_on("pg-prod", ["ann", "bob"], later)) == []
+
+
 async def test_grants_of_very_many_accounts_are_found_at_once(store):
     await add_grants(store, *(an_active_grant(f"g{n:05}", account=f"a{n}") for n in range(500)))
     found = await ids(store, lambda r: r.grants_of_accounts("pg-prod", [f"a{n}" for n in range(100, 40_000)]))

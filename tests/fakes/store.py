@@ -110,6 +110,10 @@ class FakeTransaction:
         wanted = frozenset(accounts)
         return [g for g in self._where("grant", resource=resource) if g.account in wanted and g.state in LIVE | ENDING]
 
+    async def grants_going_on(self, resource: str, accounts: Iterable[str], at: datetime) -> Sequence[Grant]:
+        found = await self.grants_of_accounts(resource, accounts)
+        return [g for g in found if g.state in LIVE and g.ends_at is not None and g.ends_at > at]
+
     async def grants_due(self, now: datetime, limit: int, *, besides: Iterable[str] = ()) -> Sequence[Grant]:
         busy = frozenset(besides)
         due = [g for g in self.tables["grant"].values() if g.due_at and g.due_at <= now and g.resource not in busy]
@@ -251,7 +255,7 @@ class FakeTransaction:
     async def record_reply(self, key: str, call_hash: str, reply: str, at: datetime) -> None:
         self._add("reply", key, (call_hash, reply))
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Iterable[Entry]) -> None:
         table = self._table("entry")
         for entry in entries:
             table[len(table) + 1] = (entry, encode(entry))

@@ -56,6 +56,8 @@ def split_entitlement(text: str) -> tuple[str, str]:
 
 def is_printable(text: str) -> bool:
     """No control, surrogate, unassigned or direction-override characters: what is shown is what is there."""
+    if text.isascii():
+        return text.isprintable()
     return not any(unicodedata.category(c) in {"Cc", "Cs", "Cn", "Cf", "Zl", "Zp"} for c in text)
 
 

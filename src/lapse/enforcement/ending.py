@@ -49,9 +49,9 @@ async def end_batch(parts: Parts, resource: str, due: Sequence[Grant]) -> None:
 async def _holders(parts: Parts, resource: str, due: Sequence[Grant], catalog: Catalog) -> dict[Holding, Grant]:
     """Live grants, not about to end themselves, that hold what some of `due` hold: of several, the last to end."""
     accounts = {grant.account for grant in due}
-    others = await parts.store.read(lambda reader: reader.grants_of_accounts(resource, accounts))
-    ids = {grant.id for grant in due}
-    live = [o for o in others if o.id not in ids and o.state in LIVE and o.ends_at is not None]
+    now, ids = parts.clock.now(), {grant.id for grant in due}
+    others = await parts.store.read(lambda reader: reader.grants_going_on(resource, accounts, now))
+    live = [other for other in others if other.id not in ids]
     return {holding_of(o, catalog): o for o in sorted(live, key=lambda o: (o.ends_at, o.id))}
 
 
@@ -62,7 +62,7 @@ def _kept(
     now = parts.clock.now()
     kept: dict[str, Removed | Failed] = {}
     for grant in due:
-        holder = holders.get(holding_of(grant, catalog))
+        holder = holders.get(holding_of(grant, catalog)) if holders else None
         if holder is not None:
             kept[grant.id] = Removed(grant_id=grant.id, refused_at=now, proof=(f"continues under grant {holder.id}",))
         elif grant.held_before:
@@ -77,7 +77,7 @@ async def _shorten(
 
     Where that fails the grant still ends on time, by the enforcer alone; so it is said, and not tried again.
     """
-    pairs = [(grant, holders.get(holding_of(grant, catalog))) for grant in due]
+    pairs = [(grant, holders.get(holding_of(grant, catalog))) for grant in due] if holders else []
     early = {
         holder.id: holder
         for grant, holder in pairs

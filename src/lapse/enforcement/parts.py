@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from lapse.domain.access import Assignment
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import Json, changes, to_data
-from lapse.domain.grants import LIVE, Grant, GrantState
+from lapse.domain.grants import LIVE, EndReason, Grant, GrantState
 from lapse.ledger.entry import Entry
 from lapse.ports import Clock, Connector, Store, Transaction
 
@@ -52,7 +53,7 @@ async def transition(
         pairs = [(before, after) for before in current if (after := step(before)) is not None]
         await tx.save_grants([after for _, after in pairs])
         at = parts.clock.now()
-        await tx.append([e for before, after in pairs for e in _entries(before, after, at, context(after))])
+        await tx.append(e for before, after in pairs for e in _entries(before, after, at, context(after)))
         return [after for _, after in pairs]
 
     return await parts.store.write(work) if grants else []
@@ -95,18 +96,27 @@ def _entries(before: Grant, after: Grant, at: datetime, context: dict[str, Json]
     if before.state is after.state and before.last_error == after.last_error:
         return
     if before.state in LIVE and after.state is GrantState.ENDED:
-        began: dict[str, Json] = {"state": "revoking", "end_reason": to_data(after.end_reason)}
-        ended: dict[str, Json] = {"state": "ended", "ended_at": to_data(after.ended_at)}
-        yield _entry("grant.revoking", after, at, ({"state": str(before.state)}, began), {})
-        yield _entry("grant.ended", after, at, ({"state": "revoking"}, ended), context)
+        began, ended = _both_steps(before.state, after.end_reason, after.ended_at)
+        yield _entry("grant.revoking", after, at, began, {})
+        yield _entry("grant.ended", after, at, ended, context)
         return
     kind = f"grant.{after.state}" if before.state is not after.state else f"grant.{after.state}.retried"
     yield _entry(kind, after, at, changes(before, after), context)
 
 
-def _entry(
-    kind: str, grant: Grant, at: datetime, change: tuple[dict[str, Json], dict[str, Json]], context: dict[str, Json]
-) -> Entry:
+Change: TypeAlias = tuple[dict[str, Json], dict[str, Json]]
+"""The fields that changed: what they were, what they are."""
+
+
+@lru_cache(maxsize=8)
+def _both_steps(state: GrantState, reason: EndReason | None, ended_at: datetime | None) -> tuple[Change, Change]:
+    """What the two steps to the end changed: the same for all that ended together, thousands perhaps."""
+    began: Change = {"state": str(state)}, {"state": "revoking", "end_reason": to_data(reason)}
+    ended: Change = {"state": "revoking"}, {"state": "ended", "ended_at": to_data(ended_at)}
+    return began, ended
+
+
+def _entry(kind: str, grant: Grant, at: datetime, change: Change, context: dict[str, Json]) -> Entry:
     was, now = change
     return Entry(
         type=kind,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Select, Table, bindparam, func, literal_column, not_, or_, select
+from sqlalchemy import Select, Table, and_, bindparam, func, literal_column, not_, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from lapse.domain.grants import GrantState
@@ -101,7 +101,16 @@ GRANTS_OF_ACCOUNTS = Query(
         grants.c.state != GrantState.SCHEDULED.value,
     )
 )
-"""On any resource and in no order: if asked for either, SQLite walks every grant of the resource."""
+GRANTS_GOING_ON = Query(
+    select(grants.c.doc).where(
+        Among(grants.c.account, "accounts"),
+        or_(
+            grants.c.state == GrantState.ACTIVATING.value,
+            and_(grants.c.state == GrantState.ACTIVE.value, grants.c.due_at > bindparam("at")),
+        ),
+    )
+)
+"""Both on any resource and in no order: if asked for either, SQLite walks every grant of the resource."""
 
 LOCKS_IN_FORCE = Query(select(locks.c.doc).where(locks.c.in_force == literal_column("1")).order_by(locks.c.id))
 OPEN_DRIFTS = Query(select(drifts.c.doc).where(drifts.c.is_open == literal_column("1")).order_by(drifts.c.id))

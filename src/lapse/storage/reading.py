@@ -93,6 +93,14 @@ class SqlReader:
         )
         return sorted((grant for grant in found if grant.resource == resource), key=lambda grant: grant.id)
 
+    async def grants_going_on(self, resource: str, accounts: Iterable[str], at: datetime) -> Sequence[Grant]:
+        """Live grants for these accounts with a deadline after `at`."""
+        found = await self._many(
+            shelves.GRANTS.documents, queries.GRANTS_GOING_ON, accounts=sorted(set(accounts)), at=micros(at)
+        )
+        there = [g for g in found if g.resource == resource and g.ends_at is not None and g.ends_at > at]
+        return sorted(there, key=lambda grant: grant.id)
+
     async def grants_due(self, now: datetime, limit: int, *, besides: Iterable[str] = ()) -> Sequence[Grant]:
         """What the enforcer must act on at `now`, earliest first, but not on the resources `besides`."""
         left_out = sorted(set(besides))

@@ -6,7 +6,7 @@ together. Saving is optimistic: a row whose version is not the expected one is a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -158,7 +158,7 @@ class SqlTransaction(SqlReader):
         """What a call with idempotency key `key` was answered."""
         await self._link.change_many(_ADD_REPLY, [(key, call_hash, reply, micros(at))])
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Iterable[Entry]) -> None:
         """Record ledger entries, in one statement; a trigger queues them for the sequencer."""
         await self._link.change_many(_APPEND, ((entry.type, entry.subject, encode(entry)) for entry in entries))
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lapse.connectors.postgresql.holdings import can_use
+from lapse.connectors.postgresql.holdings import Pairs, can_use
 from lapse.connectors.postgresql.server import Connection
 
 FIRST_LOOK_SECONDS = 0.002
@@ -20,17 +19,19 @@ LONGEST_LOOK_SECONDS = 0.1
 
 _SESSIONS = """
 WITH RECURSIVE wanted(account, role) AS (
-    SELECT * FROM unnest(%s::oid[], %s::oid[])
+    SELECT a.oid, r.oid FROM unnest(%b::text[], %b::text[]) AS w(account, role)
+    JOIN pg_roles a ON a.rolname = w.account LEFT JOIN pg_roles r ON r.rolname = w.role
 ), below(login, account, role) AS (
     SELECT account, account, role FROM wanted
     UNION
     SELECT m.member, b.account, b.role FROM pg_auth_members m JOIN below b ON m.roleid = b.login
 )
-SELECT DISTINCT s.pid, b.account
+SELECT DISTINCT s.pid, a.rolname::text
 FROM pg_stat_get_activity(NULL) s JOIN below b ON b.login = s.usesysid JOIN pg_roles l ON l.oid = b.login
+JOIN pg_roles a ON a.oid = b.account
 WHERE s.pid <> pg_backend_pid()
   AND (NOT l.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))
-  AND (b.login = b.account OR NOT EXISTS (SELECT 1 FROM pg_roles WHERE oid = b.role) OR NOT {still})
+  AND (b.login = b.account OR b.role IS NULL OR NOT {still})
 """
 _TERMINATE = "SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid"
 _LEFT = "SELECT pid FROM pg_stat_get_activity(NULL) WHERE pid = ANY(%s::int[])"
@@ -38,19 +39,19 @@ _LEFT = "SELECT pid FROM pg_stat_get_activity(NULL) WHERE pid = ANY(%s::int[])"
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """By account id: how many sessions ended, and the process ids of those that would not in time."""
+    """By account: how many sessions ended, and the process ids of those that would not in time."""
 
-    ended: dict[int, int] = field(default_factory=dict)
-    still: dict[int, list[int]] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    still: dict[str, list[int]] = field(default_factory=dict)
 
 
-async def cut_sessions(connection: Connection, pairs: Sequence[tuple[int, int]], patience_seconds: float) -> Cut:
-    """End the sessions that could use a role through an account; `pairs` are (account id, role id).
+async def cut_sessions(connection: Connection, pairs: Pairs, patience_seconds: float) -> Cut:
+    """End the sessions that could use a role through an account.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: we may not end them.
     """
-    seen: dict[int, int] = {}
+    seen: dict[int, str] = {}
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + patience_seconds, FIRST_LOOK_SECONDS
     left = await _end_all(connection, pairs, seen)
@@ -64,10 +65,10 @@ async def cut_sessions(connection: Connection, pairs: Sequence[tuple[int, int]],
     return _counted(seen, left)
 
 
-async def _end_all(connection: Connection, pairs: Sequence[tuple[int, int]], seen: dict[int, int]) -> set[int]:
+async def _end_all(connection: Connection, pairs: Pairs, seen: dict[int, str]) -> set[int]:
     query = _SESSIONS.format(still=can_use(connection.info.server_version, "b.login", "b.role"))
     cursor = await connection.execute(query, ([a for a, _ in pairs], [r for _, r in pairs]))
-    found: dict[int, int] = dict(await cursor.fetchall())
+    found: dict[int, str] = dict(await cursor.fetchall())
     fresh = {pid: account for pid, account in found.items() if pid not in seen}
     seen.update(fresh)
     if fresh:
@@ -80,9 +81,9 @@ async def _left(connection: Connection, pids: set[int]) -> set[int]:
     return {pid for (pid,) in await cursor.fetchall()}
 
 
-def _counted(seen: dict[int, int], left: set[int]) -> Cut:
-    ended: dict[int, int] = defaultdict(int)
-    still: dict[int, list[int]] = defaultdict(list)
+def _counted(seen: dict[int, str], left: set[int]) -> Cut:
+    ended: dict[str, int] = defaultdict(int)
+    still: dict[str, list[int]] = defaultdict(list)
     for pid, account in seen.items():
         if pid in left:
             still[account].append(pid)

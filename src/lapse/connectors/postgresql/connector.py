@@ -72,7 +72,7 @@ class PostgresConnector:
             async with self._server.connection() as connection:
                 found = await holdings(connection, pairs)
             return [
-                Before(grant_id=a.grant_id, held=h.effective, account_exists=h.account_id is not None)
+                Before(grant_id=a.grant_id, held=h.effective, account_exists=h.account_exists)
                 for a, h in zip(assignments, found, strict=True)
             ]
 

@@ -24,7 +24,7 @@ from lapse.connectors.postgresql.ephemeral import (
     password_statement,
     where_to_log_in,
 )
-from lapse.connectors.postgresql.holdings import Holding, holdings
+from lapse.connectors.postgresql.holdings import holdings
 from lapse.connectors.postgresql.leftovers import drop_logins
 from lapse.connectors.postgresql.membership import cut_problem, cut_quietly
 from lapse.connectors.postgresql.probe import Where, attempt_login
@@ -93,11 +93,9 @@ async def _disable(
         connection, [Unit((n,), partial(_disabling, connection, endings[n].password)) for n in present]
     )
     await _revoke_all(connection, list(present))
-    held = await holdings(connection, [(a.account, a.native["role"]) for a in assignments])
-    cut, cut_error = await cut_quietly(server, connection, held)
-    by_account = {holding.account: holding for holding in held}
+    cut, cut_error = await cut_quietly(server, connection, [(a.account, a.native["role"]) for a in assignments])
     return {
-        name: _disabled(end, by_account[name], cut, _reason(server, name, errors) or cut_error)
+        name: _disabled(end, cut, _reason(server, name, errors) or cut_error) if name in present else end
         for name, end in endings.items()
     }
 
@@ -106,9 +104,8 @@ def _reason(server: Server, account: str, errors: Mapping[str, psycopg.Error]) -
     return server.sentence(errors[account]) if account in errors else ""
 
 
-def _disabled(end: _Ending, holding: Holding, cut: Cut, error: str) -> _Ending:
-    sessions = cut.ended.get(holding.account_id or 0, 0)
-    return replace(end, sessions=sessions, problem=cut_problem(holding, cut, error))
+def _disabled(end: _Ending, cut: Cut, error: str) -> _Ending:
+    return replace(end, sessions=cut.ended.get(end.account, 0), problem=cut_problem(end.account, cut, error))
 
 
 def _disabling(connection: Connection, password: str, accounts: Sequence[str]) -> sql.Composed:

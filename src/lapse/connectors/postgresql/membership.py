@@ -9,14 +9,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 
 import psycopg
 from psycopg import sql
 
 from lapse.connectors.postgresql.backends import Cut, cut_sessions
-from lapse.connectors.postgresql.holdings import OPTIONS_SINCE, Holding, holdings, why_still
+from lapse.connectors.postgresql.holdings import (
+    OPTIONS_SINCE,
+    Holding,
+    Pairs,
+    direct_grants,
+    holdings,
+    not_clean,
+    why_still,
+)
 from lapse.connectors.postgresql.server import Connection, Server
 from lapse.connectors.postgresql.units import Unit, carry_out, names, units
 from lapse.domain.access import Applied, Assignment, Failed, Removed
@@ -70,32 +77,34 @@ async def remove(server: Server, clock: Clock, assignments: Sequence[Assignment]
     """Revoke, end sessions and watch them go, then read back. Raises `Unavailable` when nothing is known."""
     pairs = [(a.account, a.native["role"]) for a in assignments]
     async with server.connection() as connection:
-        before = await holdings(connection, pairs, direct_only=True)
-        errors = await carry_out(connection, list(_revokes(connection, before)))
-        cut, cut_error = await cut_quietly(server, connection, before)
-        after = await holdings(connection, pairs)
+        errors = await carry_out(connection, list(_revokes(connection, await direct_grants(connection, pairs))))
+        cut, cut_error = await cut_quietly(server, connection, pairs)
+        left = await not_clean(connection, pairs)
         at = clock.now()
-        reasons = [await _why_not_removed(server, connection, h, errors) for h in after]
-    problems = [why or cut_problem(h, cut, cut_error) for h, why in zip(after, reasons, strict=True)]
+        problems = {
+            place: why for place, h in left.items() if (why := await _why_not_removed(server, connection, h, errors))
+        }
+    for place, (account, _) in enumerate(pairs):
+        known = place not in left or left[place].account_exists
+        if known and (why := cut_problem(account, cut, cut_error)):
+            problems.setdefault(place, why)
     return [
-        Failed(grant_id=a.grant_id, error=problem) if problem else _removed(a, holding, cut, at)
-        for a, holding, problem in zip(assignments, after, problems, strict=True)
+        Failed(grant_id=a.grant_id, error=problems[place])
+        if place in problems
+        else Removed(
+            grant_id=a.grant_id,
+            refused_at=at,
+            proof=(_proof(*pairs[place], left.get(place)),),
+            sessions_cut=cut.ended.get(a.account, 0),
+        )
+        for place, a in enumerate(assignments)
     ]
 
 
-def _removed(a: Assignment, holding: Holding, cut: Cut, at: datetime) -> Removed:
-    sessions = cut.ended.get(holding.account_id or 0, 0)
-    return Removed(grant_id=a.grant_id, refused_at=at, proof=(_proof(holding),), sessions_cut=sessions)
-
-
-def _revokes(connection: Connection, held: Iterable[Holding]) -> Iterable[Unit]:
-    by_grantor: dict[tuple[str, str | None], list[str]] = defaultdict(list)
+def _revokes(connection: Connection, direct: Iterable[tuple[str, str, list[str]]]) -> Iterable[Unit]:
     several = connection.info.server_version >= OPTIONS_SINCE
-    for holding in held:
-        for grantor in holding.grantors:
-            by_grantor[holding.role, grantor if several else None].append(holding.account)
-    for (role, by), accounts in by_grantor.items():
-        yield from units(accounts, partial(_revoke_statement, role, by))
+    for role, grantor, accounts in direct:
+        yield from units(accounts, partial(_revoke_statement, role, grantor if several else None))
 
 
 def _revoke_statement(role: str, grantor: str | None, accounts: Sequence[str]) -> sql.Composed:
@@ -103,21 +112,20 @@ def _revoke_statement(role: str, grantor: str | None, accounts: Sequence[str]) -
     return sql.SQL("REVOKE {} FROM {}{}").format(sql.Identifier(role), names(accounts), by)
 
 
-async def cut_quietly(server: Server, connection: Connection, held: Sequence[Holding]) -> tuple[Cut, str]:
+async def cut_quietly(server: Server, connection: Connection, pairs: Pairs) -> tuple[Cut, str]:
     """End the sessions of these accounts; a missing right becomes a sentence instead of an error."""
-    pairs = [(h.account_id, h.role_id or 0) for h in held if h.account_id is not None]
     try:
         return await cut_sessions(connection, pairs, server.limits.dying_session), ""
     except psycopg.errors.InsufficientPrivilege:
         return Cut(), _NO_SIGNAL
 
 
-def cut_problem(holding: Holding, cut: Cut, cut_error: str) -> str:
-    """Why the sessions of an account are not known to be gone; empty if they are."""
-    pids = cut.still.get(holding.account_id or 0)
+def cut_problem(account: str, cut: Cut, cut_error: str) -> str:
+    """Why the sessions of an account that exists are not known to be gone; empty if they are."""
+    pids = cut.still.get(account)
     if pids:
-        return f"session {', '.join(map(str, pids))} of `{holding.account}` was told to end and is still there"
-    return cut_error if holding.account_id is not None else ""
+        return f"session {', '.join(map(str, pids))} of `{account}` was told to end and is still there"
+    return cut_error
 
 
 async def _why_not_removed(
@@ -131,7 +139,7 @@ async def _why_not_removed(
     return why
 
 
-def _proof(holding: Holding) -> str:
-    if holding.missing:
-        return f"catalog: role `{holding.missing}` does not exist"
-    return f"catalog: `{holding.account}` is no member of `{holding.role}`, direct or nested"
+def _proof(account: str, role: str, left: Holding | None) -> str:
+    if left is not None and left.missing:
+        return f"catalog: role `{left.missing}` does not exist"
+    return f"catalog: `{account}` is no member of `{role}`, direct or nested"
