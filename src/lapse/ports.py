@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -22,13 +22,19 @@ from lapse.domain.access import (
     TargetCheck,
 )
 from lapse.domain.actors import Token
+from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
+from lapse.domain.delegations import Delegation
 from lapse.domain.grants import Grant, GrantState
 from lapse.domain.locks import Lock
-from lapse.domain.requests import Decision, Request, RequestState
+from lapse.domain.proposals import Proposal
+from lapse.domain.requests import Decision, Request, RequestState, Ticket
 from lapse.domain.reviews import Item, Review
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.domain.templates import Template
 from lapse.ledger.entry import Entry
+from lapse.ledger.tiles import TileId
+from lapse.policy.values import TicketFacts
 
 T = TypeVar("T")
 
@@ -80,6 +86,27 @@ class Page:
     limit: int = 100
     after: str | None = None
     newest_first: bool = True
+
+
+class TicketSource(Protocol):
+    """Where tickets live: an export, or a system that answers."""
+
+    async def look_up(self, ticket: Ticket) -> TicketFacts:
+        """What is known of `ticket`; a system that does not answer gives the status `unreachable`, not an error."""
+        ...
+
+
+class Rotas(Protocol):
+    """Who is on call."""
+
+    async def on_call(self, rota: str, at: datetime) -> frozenset[str]:
+        """The principals on call at `at`; nobody in a gap of the rota.
+
+        Raises:
+            NotFound: there is no such rota.
+            Unavailable: it cannot be read, so nobody may decide by it.
+        """
+        ...
 
 
 class Reader(Protocol):
@@ -136,6 +163,35 @@ class Reader(Protocol):
         """The grant and everything it extends, oldest first."""
         ...
 
+    async def grants_held(self, beneficiaries: Iterable[str], entitlement: str, since: datetime) -> Sequence[Grant]:
+        """Grants of `entitlement` to any of `beneficiaries` that are not over, or ended after `since`; by id."""
+        ...
+
+    async def requests_made(self, requesters: Iterable[str], since: datetime, limit: int) -> Sequence[Request]:
+        """Requests that any of `requesters` made after `since`, and their pending ones; newest first."""
+        ...
+
+    async def requests_in_bundle(self, bundle: str) -> Sequence[Request]:
+        """All requests of one bundle, by id."""
+        ...
+
+    async def delegations(self, *, delegate: str | None = None, now: datetime | None = None) -> Sequence[Delegation]:
+        """All delegations, those to `delegate`, those in force at `now`; by id."""
+        ...
+
+    async def delegation(self, delegation_id: str) -> Delegation: ...
+    async def templates(self) -> Sequence[Template]: ...
+    async def template(self, name: str) -> Template: ...
+    async def aftermaths(self, *, beneficiary: str | None = None, open_only: bool = True) -> Sequence[Aftermath]:
+        """Post-reviews of break-glass, those of one beneficiary; by id."""
+        ...
+
+    async def aftermath(self, aftermath_id: str) -> Aftermath: ...
+    async def proposals(self, *, open_only: bool = False) -> Sequence[Proposal]:
+        """Policy proposals, newest first."""
+        ...
+
+    async def proposal(self, proposal_id: str) -> Proposal: ...
     async def locks(self, *, in_force: bool = True) -> Sequence[Lock]: ...
     async def lock(self, lock_id: str) -> Lock: ...
     async def catalog(self) -> Catalog: ...
@@ -170,6 +226,23 @@ class Transaction(Reader, Protocol):
     async def add_grants(self, grants: Sequence[Grant]) -> None: ...
     async def save_grants(self, grants: Sequence[Grant]) -> None:
         """All or none; one statement for many rows."""
+        ...
+
+    async def add_delegation(self, delegation: Delegation) -> None: ...
+    async def save_delegation(self, delegation: Delegation) -> None:
+        """Optimistic, like `save_request`."""
+        ...
+
+    async def put_template(self, template: Template) -> None: ...
+    async def remove_template(self, name: str) -> None: ...
+    async def add_aftermath(self, aftermath: Aftermath) -> None: ...
+    async def save_aftermath(self, aftermath: Aftermath) -> None:
+        """Optimistic, like `save_request`."""
+        ...
+
+    async def add_proposal(self, proposal: Proposal) -> None: ...
+    async def save_proposal(self, proposal: Proposal) -> None:
+        """Optimistic, like `save_request`."""
         ...
 
     async def add_lock(self, lock: Lock) -> None: ...
@@ -222,37 +295,38 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """An entry that has no place in the tree yet: storage id and canonical bytes."""
+class NextBatch:
+    """Entries that have no place in the tree yet, and the tree as it stands, all seen at one instant.
 
-    id: int
-    body: bytes
+    `entries` are (id, canonical bytes), by id. If there are any, `checkpoint` is the stored note for `size` entries and
+    `edge` the stored ones of the hash tiles that `ledger.tiles.edge(size)` names.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Sequenced:
-    """An entry with its place in the tree."""
-
-    seq: int
-    id: int
-    leaf_hash: bytes
+    size: int
+    entries: Sequence[tuple[int, bytes]]
+    checkpoint: bytes | None = None
+    edge: Mapping[TileId, bytes] = field(default_factory=dict)
 
 
 class LedgerStore(Protocol):
     """What the sequencer and the verifier need."""
 
-    async def pending(self, limit: int) -> Sequence[Pending]: ...
+    async def next_batch(self, limit: int) -> NextBatch:
+        """At most `limit` entries for `commit_batch`, and what they are appended to."""
+        ...
+
+    async def pending(self, limit: int) -> Sequence[tuple[int, bytes]]:
+        """(id, canonical bytes) of entries that have no place yet, by id."""
+        ...
+
     async def commit_batch(
-        self,
-        expected_size: int,
-        placed: Sequence[Sequenced],
-        tiles: Mapping[tuple[int, int], bytes],
-        checkpoint: bytes,
+        self, expected_size: int, ids: Sequence[int], tiles: Mapping[TileId, bytes], checkpoint: bytes
     ) -> None:
-        """Store places, changed hash tiles and the signed checkpoint in one transaction.
+        """Give the entries `ids` the next places, and store changed hash tiles and the signed checkpoint, or nothing.
 
         Raises:
-            Conflict: the tree no longer has `expected_size` entries (another sequencer was faster).
+            Conflict: the tree no longer has `expected_size` entries (another sequencer was faster), or one of `ids`
+                has its place already.
         """
         ...
 
@@ -267,7 +341,10 @@ class LedgerStore(Protocol):
         """Sequenced entries about `subject`, newest first."""
         ...
 
-    async def tile(self, level: int, index: int) -> bytes | None: ...
+    async def tiles(self, places: Iterable[TileId]) -> Mapping[TileId, bytes]:
+        """The stored ones of these hash tiles, all seen at one instant."""
+        ...
+
     async def checkpoint(self, size: int | None = None) -> bytes | None:
         """The signed note for `size` entries, or the newest."""
         ...

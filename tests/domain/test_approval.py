@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from lapse.domain.approval import eligible_persons, interested_persons, tally
 from lapse.domain.catalog import Catalog
 from lapse.domain.principals import Group, Principal, PrincipalKind
-from lapse.domain.requests import Decision, Request, Stage, Terms, Verdict
+from lapse.domain.requests import Decision, Request, Verdict
 from lapse.domain.resources import Resource
+from lapse.domain.terms import Stage, Terms
 from support.domain_values import EVERYONE, GROUPS, NOBODY, organisations
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lapse.domain.errors import Refused
-from lapse.domain.requests import REQUEST_LIFE, Request, RequestEvent, RequestState, Terms
+from lapse.domain.requests import REQUEST_LIFE, Request, RequestEvent, RequestState
+from lapse.domain.terms import Terms
 from support.domain_values import INSTANTS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -14,16 +14,21 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from lapse.domain.actors import Token
+from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
+from lapse.domain.delegations import Delegation
 from lapse.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
-from lapse.domain.grants import ENDING, LIVE, Grant, GrantState
+from lapse.domain.grants import ENDING, GRANT_LIFE, LIVE, Grant, GrantState
 from lapse.domain.locks import Lock
+from lapse.domain.proposals import Proposal, ProposalState
 from lapse.domain.requests import Decision, Request, RequestState
 from lapse.domain.reviews import Item, Review
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.domain.templates import Template
 from lapse.ledger.canonical import encode
 from lapse.ledger.entry import Entry
-from lapse.ports import Page, Pending, PolicyVersion, Reader, Sequenced, Transaction
+from lapse.ledger.tiles import TileId, edge
+from lapse.ports import NextBatch, Page, PolicyVersion, Reader, Transaction
 
 T = TypeVar("T")
 ATTEMPTS = 5
@@ -33,6 +38,10 @@ TABLES = (
     "decision",
     "grant",
     "lock",
+    "delegation",
+    "template",
+    "aftermath",
+    "proposal",
     "policy",
     "target",
     "token",
@@ -129,6 +138,45 @@ class FakeTransaction:
             found.append(self._one("grant", found[-1].extends))
         return found[::-1]
 
+    async def grants_held(self, beneficiaries: Iterable[str], entitlement: str, since: datetime) -> Sequence[Grant]:
+        wanted, over = frozenset(beneficiaries), GRANT_LIFE.terminal
+        held = [g for g in self._where("grant", entitlement=entitlement) if g.beneficiary in wanted]
+        return [g for g in held if g.state not in over or (g.ended_at or g.created_at) > since]
+
+    async def requests_made(self, requesters: Iterable[str], since: datetime, limit: int) -> Sequence[Request]:
+        wanted = frozenset(requesters)
+        newest = [r for r in reversed(self._where("request")) if r.requester in wanted][:limit]
+        return [r for r in newest if r.created_at > since or r.state is RequestState.PENDING]
+
+    async def requests_in_bundle(self, bundle: str) -> Sequence[Request]:
+        return self._where("request", bundle=bundle)
+
+    async def delegations(self, *, delegate: str | None = None, now: datetime | None = None) -> Sequence[Delegation]:
+        return [d for d in self._where("delegation", delegate=delegate) if now is None or d.in_force(now)]
+
+    async def delegation(self, delegation_id: str) -> Delegation:
+        return self._one("delegation", delegation_id)
+
+    async def templates(self) -> Sequence[Template]:
+        return self._where("template")
+
+    async def template(self, name: str) -> Template:
+        return self._one("template", name)
+
+    async def aftermaths(self, *, beneficiary: str | None = None, open_only: bool = True) -> Sequence[Aftermath]:
+        found = self._where("aftermath", beneficiary=beneficiary)
+        return [a for a in found if not open_only or a.judgement is None]
+
+    async def aftermath(self, aftermath_id: str) -> Aftermath:
+        return self._one("aftermath", aftermath_id)
+
+    async def proposals(self, *, open_only: bool = False) -> Sequence[Proposal]:
+        found = reversed(self._where("proposal"))
+        return [p for p in found if not open_only or p.state is ProposalState.PENDING]
+
+    async def proposal(self, proposal_id: str) -> Proposal:
+        return self._one("proposal", proposal_id)
+
     async def locks(self, *, in_force: bool = True) -> Sequence[Lock]:
         return [lock for lock in self._where("lock") if not in_force or lock.removed_at is None]
 
@@ -207,6 +255,31 @@ class FakeTransaction:
 
     async def save_lock(self, lock: Lock) -> None:
         self._save("lock", lock)
+
+    async def add_delegation(self, delegation: Delegation) -> None:
+        self._add("delegation", delegation.id, delegation)
+
+    async def save_delegation(self, delegation: Delegation) -> None:
+        self._save("delegation", delegation)
+
+    async def put_template(self, template: Template) -> None:
+        self._table("template")[template.name] = template
+
+    async def remove_template(self, name: str) -> None:
+        self._one("template", name)
+        del self._table("template")[name]
+
+    async def add_aftermath(self, aftermath: Aftermath) -> None:
+        self._add("aftermath", aftermath.id, aftermath)
+
+    async def save_aftermath(self, aftermath: Aftermath) -> None:
+        self._save("aftermath", aftermath)
+
+    async def add_proposal(self, proposal: Proposal) -> None:
+        self._add("proposal", proposal.id, proposal)
+
+    async def save_proposal(self, proposal: Proposal) -> None:
+        self._save("proposal", proposal)
 
     async def replace_catalog(self, catalog: Catalog) -> None:
         self._table("single")["catalog"] = Catalog(
@@ -308,25 +381,23 @@ class FakeLedgerStore:
         self._checkpoints: dict[int, bytes] = {}
         self._leased = False
 
-    async def pending(self, limit: int) -> Sequence[Pending]:
-        placed = set(self._places)
-        rows = self._store.tables["entry"].items()
-        return [Pending(id=key, body=body) for key, (_, body) in rows if key not in placed][:limit]
+    async def next_batch(self, limit: int) -> NextBatch:
+        size = len(self._places)
+        return NextBatch(size, self._waiting(limit), self._checkpoints.get(size), self._stored(edge(size)))
+
+    async def pending(self, limit: int) -> Sequence[tuple[int, bytes]]:
+        return self._waiting(limit)
 
     async def commit_batch(
-        self,
-        expected_size: int,
-        placed: Sequence[Sequenced],
-        tiles: Mapping[tuple[int, int], bytes],
-        checkpoint: bytes,
+        self, expected_size: int, ids: Sequence[int], tiles: Mapping[TileId, bytes], checkpoint: bytes
     ) -> None:
         if expected_size != len(self._places):
             raise Conflict(f"the ledger has {len(self._places)} entries, not {expected_size}")
         unplaced = self._store.tables["entry"].keys() - set(self._places)
-        if not {place.id for place in placed} <= unplaced:
+        if not set(ids) <= unplaced:
             raise Conflict("some of these entries have a place already, or do not exist")
         await self._store.commit_point()
-        self._places += [place.id for place in placed]
+        self._places += ids
         self._tiles.update(tiles)
         self._checkpoints[len(self._places)] = checkpoint
 
@@ -347,8 +418,8 @@ class FakeLedgerStore:
                 found.append((seq, body))
         return found[: page.limit]
 
-    async def tile(self, level: int, index: int) -> bytes | None:
-        return self._tiles.get((level, index))
+    async def tiles(self, places: Iterable[TileId]) -> Mapping[TileId, bytes]:
+        return self._stored(places)
 
     async def checkpoint(self, size: int | None = None) -> bytes | None:
         newest = max(self._checkpoints, default=0)
@@ -362,6 +433,14 @@ class FakeLedgerStore:
             yield mine
         finally:
             self._leased = self._leased and not mine
+
+    def _waiting(self, limit: int) -> list[tuple[int, bytes]]:
+        placed = set(self._places)
+        rows = self._store.tables["entry"].items()
+        return [(key, body) for key, (_, body) in rows if key not in placed][:limit]
+
+    def _stored(self, places: Iterable[TileId]) -> dict[TileId, bytes]:
+        return {place: self._tiles[place] for place in places if place in self._tiles}
 
 
 @dataclass(frozen=True)

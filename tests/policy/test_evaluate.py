@@ -3,7 +3,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from lapse.domain.data import from_data, to_data
-from lapse.domain.requests import Stage, Ticket
+from lapse.domain.requests import Ticket
+from lapse.domain.terms import Stage
 from lapse.policy import Ask, Evaluation, Status, evaluate
 from support.policy_world import HOUR, TUESDAY, ask, limit, offer, policy
 

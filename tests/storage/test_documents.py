@@ -22,7 +22,13 @@ KINDS = {shelf.what: (shelf.documents, shelf) for shelf in vars(shelves).values(
 
 
 def kind_of(shelf):
-    return {"target read": "TargetRead", "sighting": "UseSighting"}.get(shelf.what, shelf.what.capitalize())
+    names = {
+        "target read": "TargetRead",
+        "sighting": "UseSighting",
+        "post-review": "Aftermath",
+        "policy proposal": "Proposal",
+    }
+    return names.get(shelf.what, shelf.what.capitalize())
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))

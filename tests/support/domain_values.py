@@ -15,6 +15,7 @@ import lapse.domain
 from lapse.domain.catalog import Catalog
 from lapse.domain.lifecycle import Lifecycle
 from lapse.domain.principals import Group, Principal, PrincipalKind
+from lapse.domain.proposals import Proposal
 from lapse.domain.reviews import Finding
 
 # A day from either end of what Python can say, so that every zone can say it too.
@@ -47,9 +48,10 @@ def any_value(kind: type) -> st.SearchStrategy:
     """Values of `kind`, every field drawn (none left at its default)."""
     st.register_type_strategy(datetime, INSTANTS)
     st.register_type_strategy(timedelta, LENGTHS)
-    extra = {"evidence": st.lists(st.dictionaries(st.text(max_size=4), JSON, max_size=3), max_size=2).map(tuple)}
+    record = st.dictionaries(st.text(max_size=4), JSON, max_size=3)
+    free = {Finding: {"evidence": st.lists(record, max_size=2).map(tuple)}, Proposal: {"effects": record}}
     names = [field.name for field in dataclasses.fields(kind)]
-    drawn = dict.fromkeys(names, ...) | (extra if kind is Finding else {})
+    drawn = dict.fromkeys(names, ...) | free.get(kind, {})
     return st.builds(kind, **drawn)
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from fakes.store import FakeStore
 from lapse.domain.grants import Grant
-from lapse.domain.requests import Decision, Request, Stage, Terms, Verdict
+from lapse.domain.requests import Decision, Request, Verdict
+from lapse.domain.terms import Stage, Terms
 from lapse.ledger.entry import Entry
 from lapse.storage import open_store
 

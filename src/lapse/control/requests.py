@@ -18,7 +18,8 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.data import to_data
 from lapse.domain.errors import Refused
 from lapse.domain.names import check_text
-from lapse.domain.requests import Request, RequestEvent, Terms
+from lapse.domain.requests import Request, RequestEvent
+from lapse.domain.terms import Terms
 from lapse.ledger.entry import Entry, changed, created
 from lapse.policy import Evaluation
 from lapse.ports import Transaction

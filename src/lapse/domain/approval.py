@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lapse.domain.catalog import Catalog
-from lapse.domain.requests import Decision, Request, Stage, Verdict
+from lapse.domain.requests import Decision, Request, Verdict
+from lapse.domain.terms import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Requests, decisions and the terms a policy offered: the part of access that people talk about.
+"""Requests and decisions: the part of access that people talk about.
 
 `REQUEST_LIFE` is the whole life of a request.
 """
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lapse.domain.lifecycle import Lifecycle
+from lapse.domain.terms import Terms
 from lapse.domain.times import Instant
 
 
@@ -53,30 +54,31 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One step of approval: `quorum` distinct persons out of `approvers` must say yes.
+class Recurrence:
+    """The same access again: on `days` (0 is Monday) at `at_minute` of the day in `timezone`, up to and with `until`.
 
-    `approvers` are parties: `group:NAME`, `owner` (of the resource), `manager` (of the beneficiary) or a
-    principal's name. They are resolved to persons at each decision, never stored as persons.
+    Each occurrence lasts the request's duration and becomes a grant of its own. `starts_at` of the request, or its
+    approval, is the earliest beginning of the first.
     """
 
-    name: str
-    quorum: int
-    approvers: tuple[str, ...]
+    days: tuple[int, ...]
+    at_minute: int
+    timezone: str
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a policy offers for one request: the offer's name and everything that binds the grant.
+class CounterOffer:
+    """Less than was asked, by somebody who may decide: a shorter time, a narrower entitlement, or both.
 
-    `max_total` caps the contiguous time of a grant and all its extensions. No stages means auto-approval.
+    The requester accepts it, which changes the request and keeps the offerer's yes, or cancels.
     """
 
-    offer: str
-    max_duration: timedelta
-    max_total: timedelta
-    pending_timeout: timedelta
-    stages: tuple[Stage, ...] = ()
+    approver: str
+    entitlement: str
+    duration: timedelta
+    reason: str
+    offered_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class Request:
     """`requester` asks, for `beneficiary`, for `entitlement` over `requested_duration`.
 
     `terms` and `policy_version` are pinned at creation. `version` counts changes, for optimistic concurrency.
+    `bundle` is shared by requests that are granted together or not at all. While a `counter` waits for the requester
+    nobody can approve. `repeats` makes one grant for each occurrence.
     """
 
     id: str
@@ -99,6 +103,9 @@ class Request:
     ticket: Ticket | None = None
     starts_at: Instant | None = None
     extends: str | None = None
+    bundle: str = ""
+    repeats: Recurrence | None = None
+    counter: CounterOffer | None = None
     state: RequestState = RequestState.PENDING
     closed_at: Instant | None = None
     close_reason: str = ""

@@ -114,9 +114,9 @@ def need_checks(needs: Needs, ask: Ask) -> Iterator[Check]:
         words = "allows at most, with extensions," if ask.is_extension else "allows at most"
         yield _at_most("max_total", words, ask.total_duration, needs.max_total, ask.duration)
     if needs.justification is not None:
-        yield _justification(needs.justification, ask)
+        yield _justification(needs.justification.min_length, ask)
     if needs.ticket is not None:
-        yield _ticket(needs.ticket, ask)
+        yield _ticket(needs.ticket.systems, ask)
     if needs.windows:
         yield _windows(needs.windows, ask)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from lapse.domain.names import shown
-from lapse.domain.requests import Stage, Terms
+from lapse.domain.terms import Stage, Terms
 from lapse.policy.checks import (
     Question,
     asked_by,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lapse.domain.durations import human_duration
-from lapse.domain.requests import Terms
+from lapse.domain.terms import Terms
 from lapse.policy.results import Evaluation, RuleResult, Status
 
 _MARKS = {Status.SATISFIED: "+", Status.UNSATISFIED: "-", Status.FAILED: "!", Status.NOT_APPLICABLE: " "}

@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import count
 
 from lapse.domain.durations import human_duration
-from lapse.domain.requests import Stage
+from lapse.domain.terms import Stage
 from lapse.policy.conditions import ConditionShape
 from lapse.policy.parts import (
     APPROVALS,

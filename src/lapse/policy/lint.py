@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lapse.domain.catalog import Catalog
-from lapse.domain.requests import Stage
+from lapse.domain.terms import Stage
 from lapse.policy.patterns import ANYONE
 from lapse.policy.problems import Problem, nearest
 from lapse.policy.rules import Limit, Offer, Policy

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from lapse.domain.durations import parse_duration
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import check_name, check_text, shown
-from lapse.domain.requests import Stage
+from lapse.domain.terms import Stage
 from lapse.policy.patterns import ANYONE, parse_approver, parse_party, parse_pattern
 from lapse.policy.problems import nearest
+from lapse.policy.rules import JustificationNeed, TicketNeed
 from lapse.policy.shape import Either, Found, Key, Many, Record, Sink, Text, Whole, Word
 from lapse.policy.windows import DAY_MINUTES, DAYS, Window
 
@@ -130,16 +131,16 @@ WINDOW = Record(
     _build_window,
 )
 
-JUSTIFICATION = Either[int](
-    Word("required", 1),
+JUSTIFICATION = Either[JustificationNeed](
+    Word("required", JustificationNeed()),
     Record(
         "the need for a justification",
         (Key("min_length", Whole(1, 1_000), "The least number of characters.", required=True),),
-        lambda found, _: int(found.get("min_length")),
+        lambda found, _: JustificationNeed(min_length=found.get("min_length")),
     ),
 )
-TICKET = Either[tuple[str, ...]](
-    Word("required", ()),
+TICKET = Either[TicketNeed](
+    Word("required", TicketNeed()),
     Record(
         "the need for a ticket",
         (
@@ -150,7 +151,7 @@ TICKET = Either[tuple[str, ...]](
                 required=True,
             ),
         ),
-        lambda found, _: tuple(found.get("systems")),
+        lambda found, _: TicketNeed(systems=found.get("systems")),
     ),
 )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from lapse.domain.requests import Terms
+from lapse.domain.terms import Terms
 
 
 class Status(StrEnum):

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from lapse.domain.data import Json
 from lapse.domain.requests import Ticket
+from lapse.domain.times import Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +62,65 @@ class EntitlementFacts:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+class TicketStatus(StrEnum):
+    """What the ticket system said."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketFacts:
+    """What is known of the ticket; `detail` is one clause for people, e.g. `OPS-7 is closed`."""
+
+    status: TicketStatus
+    detail: str = ""
+    looked_up_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastGrant:
+    """Access that the persons behind the beneficiary had, have, or will have; `ends_at` is real once it is over."""
+
+    entitlement: str
+    begins_at: Instant
+    ends_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRequest:
+    """A request that the persons behind the requester made."""
+
+    at: Instant
+    offer: str
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What rules about frequency and amount look at; complete from `since` on.
+
+    `justifications` are the requester's last ones, newest first; `pending` counts their open requests;
+    `overdue_reviews` are the beneficiary's break-glass post-reviews that are overdue.
+    """
+
+    since: Instant
+    grants: tuple[PastGrant, ...] = ()
+    requests: tuple[PastRequest, ...] = ()
+    justifications: tuple[str, ...] = ()
+    pending: int = 0
+    overdue_reviews: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One question: may `beneficiary` have `entitlement` for `duration`, as `requester` asks at `at`?
 
-    `total_duration` is the contiguous time of the chain being extended including this one; without an extension
-    it is `duration`. Access would begin at `begins_at`. Durations are whole seconds, so that data keeps them.
+    `total_duration` is the contiguous time that the beneficiary's person would hold the entitlement: this and all that
+    it touches, whether it extends them or not. Access would begin at `begins_at`. Durations are whole seconds, so that
+    data keeps them. Without `history` or `ticket_facts` nobody looked, and a rule that needs them fails.
     """
 
     requester: PrincipalFacts
@@ -80,6 +135,8 @@ class Ask:
     ticket: Ticket | None = None
     starts_at: datetime | None = None
     context: Mapping[str, Json] = field(default_factory=dict)
+    ticket_facts: TicketFacts | None = None
+    history: History | None = None
 
     @property
     def begins_at(self) -> datetime:

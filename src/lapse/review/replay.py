@@ -16,8 +16,9 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.data import Json, from_data
 from lapse.domain.errors import LapseError
 from lapse.domain.principals import Group, Principal
-from lapse.domain.requests import Decision, Request, Terms
+from lapse.domain.requests import Decision, Request
 from lapse.domain.resources import Resource
+from lapse.domain.terms import Terms
 from lapse.ledger.entry import Entry
 from lapse.policy import Ask, Policy, evaluate, parse, version_of
 from lapse.review.model import Rederivation

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Select, Table, and_, bindparam, func, literal_column, not_, or_, select
+from sqlalchemy import Select, Table, and_, bindparam, delete, func, literal_column, not_, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from lapse.domain.grants import GrantState
 from lapse.storage.schema import (
+    aftermaths,
     catalog_objects,
     catalog_version,
+    delegations,
     drifts,
     grants,
     items,
     locks,
     policies,
+    proposals,
     replies,
     requests,
+    templates,
     tokens,
 )
 from lapse.storage.statements import Among, Query
@@ -111,6 +115,34 @@ GRANTS_GOING_ON = Query(
     )
 )
 """Both on any resource and in no order: if asked for either, SQLite walks every grant of the resource."""
+
+_holds = (Among(grants.c.beneficiary, "beneficiaries"), grants.c.entitlement == bindparam("entitlement"))
+GRANTS_HELD = Query(
+    select(grants.c.doc)
+    .where(*_holds, grants.c.over_at.is_(None))
+    .union_all(select(grants.c.doc).where(*_holds, grants.c.over_at > bindparam("since")))
+)
+REQUESTS_MADE = Query(
+    select(requests.c.doc)
+    .where(Among(requests.c.requester, "requesters"))
+    .order_by(requests.c.id.desc())
+    .limit(bindparam("limit"))
+)
+REQUESTS_IN_BUNDLE = Query(
+    select(requests.c.doc).where(requests.c.bundle == bindparam("bundle")).order_by(requests.c.id)
+)
+DELEGATIONS_UNTIL = Query(
+    select(delegations.c.doc).where(delegations.c.until > bindparam("now")).order_by(delegations.c.id)
+)
+OPEN_AFTERMATHS = Query(
+    select(aftermaths.c.doc).where(aftermaths.c.is_open == literal_column("1")).order_by(aftermaths.c.id)
+)
+PROPOSALS = Query(select(proposals.c.doc).order_by(proposals.c.id.desc()))
+OPEN_PROPOSALS = Query(
+    select(proposals.c.doc).where(proposals.c.is_open == literal_column("1")).order_by(proposals.c.id.desc())
+)
+
+REMOVE_TEMPLATE = Query(delete(templates).where(templates.c.name == bindparam("name")))
 
 LOCKS_IN_FORCE = Query(select(locks.c.doc).where(locks.c.in_force == literal_column("1")).order_by(locks.c.id))
 OPEN_DRIFTS = Query(select(drifts.c.doc).where(drifts.c.is_open == literal_column("1")).order_by(drifts.c.id))

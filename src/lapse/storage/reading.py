@@ -7,14 +7,18 @@ from datetime import datetime
 from typing import TypeVar
 
 from lapse.domain.actors import Token
+from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
+from lapse.domain.delegations import Delegation
 from lapse.domain.errors import NotFound
 from lapse.domain.grants import GRANT_LIFE, Grant, GrantState
 from lapse.domain.locks import Lock
 from lapse.domain.names import shown
+from lapse.domain.proposals import Proposal
 from lapse.domain.requests import REQUEST_LIFE, Decision, Request, RequestState
 from lapse.domain.reviews import Item, Review
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.domain.templates import Template
 from lapse.ports import Page, PolicyVersion
 from lapse.storage import queries, schema, shelves
 from lapse.storage.catalogs import CatalogCache
@@ -121,6 +125,67 @@ class SqlReader:
         if not found:
             raise _missing(shelves.GRANTS.what, grant_id)
         return found
+
+    async def grants_held(self, beneficiaries: Iterable[str], entitlement: str, since: datetime) -> Sequence[Grant]:
+        """Grants of `entitlement` to any of `beneficiaries` that are not over, or ended after `since`."""
+        found = await self._many(
+            shelves.GRANTS.documents,
+            queries.GRANTS_HELD,
+            beneficiaries=sorted(set(beneficiaries)),
+            entitlement=entitlement,
+            since=micros(since),
+        )
+        return sorted(found, key=lambda grant: grant.id)
+
+    async def requests_made(self, requesters: Iterable[str], since: datetime, limit: int) -> Sequence[Request]:
+        """Of the newest `limit` requests of `requesters` those made after `since`, and those that are pending."""
+        found = await self._many(
+            shelves.REQUESTS.documents, queries.REQUESTS_MADE, requesters=sorted(set(requesters)), limit=limit
+        )
+        return [r for r in found if r.created_at > since or r.state is RequestState.PENDING]
+
+    async def requests_in_bundle(self, bundle: str) -> Sequence[Request]:
+        """All requests of one bundle."""
+        return await self._many(shelves.REQUESTS.documents, queries.REQUESTS_IN_BUNDLE, bundle=bundle)
+
+    async def delegations(self, *, delegate: str | None = None, now: datetime | None = None) -> Sequence[Delegation]:
+        """All delegations, those to `delegate`, those in force at `now`."""
+        if now is None:
+            return await self._where(shelves.DELEGATIONS, delegate=delegate)
+        found = await self._many(shelves.DELEGATIONS.documents, queries.DELEGATIONS_UNTIL, now=micros(now))
+        return [d for d in found if d.in_force(now) and delegate in {None, d.delegate}]
+
+    async def delegation(self, delegation_id: str) -> Delegation:
+        """One delegation."""
+        return await self._one(shelves.DELEGATIONS, delegation_id)
+
+    async def templates(self) -> Sequence[Template]:
+        """All request templates, by name."""
+        return await self._where(shelves.TEMPLATES)
+
+    async def template(self, name: str) -> Template:
+        """One request template."""
+        return await self._one(shelves.TEMPLATES, name)
+
+    async def aftermaths(self, *, beneficiary: str | None = None, open_only: bool = True) -> Sequence[Aftermath]:
+        """Post-reviews of break-glass: open or all, of one beneficiary or of all."""
+        if not open_only:
+            return await self._where(shelves.AFTERMATHS, beneficiary=beneficiary)
+        found = await self._many(shelves.AFTERMATHS.documents, queries.OPEN_AFTERMATHS)
+        return [a for a in found if beneficiary in {None, a.beneficiary}]
+
+    async def aftermath(self, aftermath_id: str) -> Aftermath:
+        """One post-review."""
+        return await self._one(shelves.AFTERMATHS, aftermath_id)
+
+    async def proposals(self, *, open_only: bool = False) -> Sequence[Proposal]:
+        """Policy proposals, newest first."""
+        query = queries.OPEN_PROPOSALS if open_only else queries.PROPOSALS
+        return await self._many(shelves.PROPOSALS.documents, query)
+
+    async def proposal(self, proposal_id: str) -> Proposal:
+        """One policy proposal."""
+        return await self._one(shelves.PROPOSALS, proposal_id)
 
     async def locks(self, *, in_force: bool = True) -> Sequence[Lock]:
         """All locks, or those that are in force."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from lapse.storage.guards import GUARDS
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a database at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData()
@@ -62,6 +62,8 @@ requests = Table(
     _number("due_at", nullable=True),
     _number("version"),
     _text("doc"),
+    _text("bundle", nullable=True),
+    _partial("requests_bundle", "bundle IS NOT NULL", "bundle", "id"),
     Index("requests_requester", "requester", "id"),
     Index("requests_beneficiary", "beneficiary", "id"),
     Index("requests_entitlement", "entitlement", "id"),
@@ -87,6 +89,8 @@ grants = Table(
     _text("extends", nullable=True),
     _number("version"),
     _text("doc"),
+    _number("over_at", nullable=True),
+    Index("grants_held", "beneficiary", "entitlement", "over_at"),
     Index("grants_request", "request_id", "id"),
     Index("grants_beneficiary", "beneficiary", "id"),
     Index("grants_entitlement", "entitlement", "id"),
@@ -104,6 +108,42 @@ locks = Table(
     _number("version"),
     _text("doc"),
     _partial("locks_in_force", "in_force = 1", "id"),
+)
+
+delegations = Table(
+    "delegations",
+    metadata,
+    _key(),
+    _text("delegate"),
+    _number("until"),
+    _number("version"),
+    _text("doc"),
+    Index("delegations_delegate", "delegate", "id"),
+    Index("delegations_until", "until", "id"),
+)
+
+templates = Table("templates", metadata, _key("name"), _text("doc"))
+
+aftermaths = Table(
+    "aftermaths",
+    metadata,
+    _key(),
+    _text("beneficiary"),
+    _number("is_open"),
+    _number("version"),
+    _text("doc"),
+    Index("aftermaths_beneficiary", "beneficiary", "id"),
+    _partial("aftermaths_open", "is_open = 1", "id"),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    _key(),
+    _number("is_open"),
+    _number("version"),
+    _text("doc"),
+    _partial("proposals_open", "is_open = 1", "id"),
 )
 
 catalog_objects = Table(

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from sqlalchemy import Table
 
 from lapse.domain.actors import Token
+from lapse.domain.aftermath import Aftermath
+from lapse.domain.delegations import Delegation
 from lapse.domain.grants import Grant
 from lapse.domain.locks import Lock
 from lapse.domain.principals import Group, Principal
+from lapse.domain.proposals import Proposal, ProposalState
 from lapse.domain.requests import Decision, Request, RequestState
 from lapse.domain.resources import Resource
 from lapse.domain.reviews import Item, Review
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.domain.templates import Template
 from lapse.ports import PolicyVersion
 from lapse.storage import schema
 from lapse.storage.documents import Documents, micros
@@ -36,7 +42,13 @@ class Shelf(Generic[T]):
 
     def row(self, value: T) -> tuple[object, ...]:
         """The whole row of `value`."""
-        return (*self.columns(value), self.documents.encode(value))
+        columns, place = self.columns(value), self._document_at
+        return (*columns[:place], self.documents.encode(value), *columns[place:])
+
+    @cached_property
+    def _document_at(self) -> int:
+        """Where the document stands: last, but for columns that a migration added."""
+        return [column.name for column in self.table.c].index("doc")
 
     @property
     def what(self) -> str:
@@ -54,6 +66,7 @@ def _request(request: Request) -> tuple[object, ...]:
         request.state.value,
         due,
         request.version,
+        request.bundle or None,
     )
 
 
@@ -70,12 +83,35 @@ def _grant(grant: Grant) -> tuple[object, ...]:
         None if due is None else micros(due),
         grant.extends,
         grant.version,
+        _over_at(grant, due),
     )
+
+
+def _over_at(grant: Grant, due: datetime | None) -> int | None:
+    """When a grant was over: what is due is not; one that never reached a target was over when it ended."""
+    return micros(grant.ended_at or grant.created_at) if due is None else None
+
+
+def _delegation(delegation: Delegation) -> tuple[object, ...]:
+    until = min(delegation.ends_at, delegation.ended_early_at or delegation.ends_at)
+    return delegation.id, delegation.delegate, micros(until), delegation.version
+
+
+def _proposal(proposal: Proposal) -> tuple[object, ...]:
+    return proposal.id, int(proposal.state is ProposalState.PENDING), proposal.version
 
 
 REQUESTS = Shelf(schema.requests, Documents(Request, "request"), _request)
 DECISIONS = Shelf(schema.decisions, Documents(Decision, "decision"), lambda d: (d.id, d.request_id))
 GRANTS = Shelf(schema.grants, Documents(Grant, "grant"), _grant)
+DELEGATIONS = Shelf(schema.delegations, Documents(Delegation, "delegation"), _delegation)
+TEMPLATES = Shelf(schema.templates, Documents(Template, "template"), lambda t: (t.name,))
+AFTERMATHS = Shelf(
+    schema.aftermaths,
+    Documents(Aftermath, "post-review"),
+    lambda a: (a.id, a.beneficiary, int(a.judgement is None), a.version),
+)
+PROPOSALS = Shelf(schema.proposals, Documents(Proposal, "policy proposal"), _proposal)
 LOCKS = Shelf(schema.locks, Documents(Lock, "lock"), lambda lock: (lock.id, int(lock.removed_at is None), lock.version))
 TARGETS = Shelf(schema.targets, Documents(Target, "target"), lambda t: (t.resource,))
 TOKENS = Shelf(schema.tokens, Documents(Token, "token"), lambda t: (t.id, t.digest, t.principal))

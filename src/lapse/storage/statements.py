@@ -72,6 +72,41 @@ def _among_postgresql(element: Among, compiler: SQLCompiler, **kwargs: Any) -> s
     return f"{subject} = ANY(CAST({values} AS TEXT[]))"
 
 
+class AmongPairs(ColumnElement[bool]):
+    """Whether two columns of numbers are one of the pairs given for `name`, as JSON text: `[[0, 1], [0, 2]]`."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, first: Column[int], second: Column[int], name: str) -> None:
+        self.first = first
+        self.second = second
+        self.values: ColumnElement[Any] = bindparam(name)
+
+    def self_group(self, against: Any = None) -> AmongPairs:
+        """As it is; see `Among`."""
+        del against
+        return self
+
+
+@compiles(AmongPairs, "sqlite")
+def _among_pairs_sqlite(element: AmongPairs, compiler: SQLCompiler, **kwargs: Any) -> str:
+    pairs = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each"
+    return _among_pairs(element, compiler, pairs, **kwargs)
+
+
+@compiles(AmongPairs, "postgresql")
+def _among_pairs_postgresql(element: AmongPairs, compiler: SQLCompiler, **kwargs: Any) -> str:
+    pairs = "SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT) FROM json_array_elements"
+    return _among_pairs(element, compiler, pairs, **kwargs)
+
+
+def _among_pairs(element: AmongPairs, compiler: SQLCompiler, pairs: str, **kwargs: Any) -> str:
+    first, second, values = (compiler.process(p, **kwargs) for p in (element.first, element.second, element.values))
+    given = values if "json_each" in pairs else f"CAST({values} AS JSON)"
+    return f"({first}, {second}) IN ({pairs}({given}))"
+
+
 @dataclass(frozen=True)
 class Compiled:
     """SQL text for one dialect, with the names of its values in order and those that are constants."""

@@ -12,13 +12,17 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from lapse.domain.actors import Token
+from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
+from lapse.domain.delegations import Delegation
 from lapse.domain.errors import Conflict
 from lapse.domain.grants import Grant
 from lapse.domain.locks import Lock
+from lapse.domain.proposals import Proposal
 from lapse.domain.requests import Decision, Request
 from lapse.domain.reviews import Item, Review
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
+from lapse.domain.templates import Template
 from lapse.ledger.canonical import encode
 from lapse.ledger.entry import Entry
 from lapse.ports import PolicyVersion
@@ -36,6 +40,10 @@ _SHELVES: tuple[Shelf[Any], ...] = (
     shelves.DECISIONS,
     shelves.GRANTS,
     shelves.LOCKS,
+    shelves.DELEGATIONS,
+    shelves.TEMPLATES,
+    shelves.AFTERMATHS,
+    shelves.PROPOSALS,
     shelves.TARGETS,
     shelves.TOKENS,
     shelves.DRIFTS,
@@ -47,11 +55,14 @@ _SHELVES: tuple[Shelf[Any], ...] = (
 _ADD: Mapping[str, Bulk] = {shelf.table.name: bulk_insert(shelf.table) for shelf in _SHELVES}
 _PUT: Mapping[str, Bulk] = {
     shelf.table.name: bulk_upsert(shelf.table)
-    for shelf in (shelves.TARGETS, shelves.TOKENS, shelves.DRIFTS, shelves.SIGHTINGS, shelves.ITEMS)
+    for shelf in (shelves.TEMPLATES, shelves.TARGETS, shelves.TOKENS, shelves.DRIFTS, shelves.SIGHTINGS, shelves.ITEMS)
 }
 _SAVE: Mapping[str, Bulk] = {
-    "requests": bulk_save(schema.requests, ("state", "due_at", "version", "doc")),
-    "grants": bulk_save(schema.grants, ("account", "state", "due_at", "version", "doc")),
+    "requests": bulk_save(schema.requests, ("entitlement", "state", "due_at", "version", "doc")),
+    "grants": bulk_save(schema.grants, ("account", "state", "due_at", "over_at", "version", "doc")),
+    "delegations": bulk_save(schema.delegations, ("until", "version", "doc")),
+    "aftermaths": bulk_save(schema.aftermaths, ("is_open", "version", "doc")),
+    "proposals": bulk_save(schema.proposals, ("is_open", "version", "doc")),
     "locks": bulk_save(schema.locks, ("in_force", "version", "doc")),
     "reviews": bulk_save(schema.reviews, ("version", "doc")),
     "items": bulk_save(schema.items, ("version", "doc")),
@@ -100,6 +111,39 @@ class SqlTransaction(SqlReader):
     async def save_lock(self, lock: Lock) -> None:
         """A changed lock."""
         await self._save(shelves.LOCKS, (lock,))
+
+    async def add_delegation(self, delegation: Delegation) -> None:
+        """A new delegation."""
+        await self._add(shelves.DELEGATIONS, (delegation,))
+
+    async def save_delegation(self, delegation: Delegation) -> None:
+        """A changed delegation."""
+        await self._save(shelves.DELEGATIONS, (delegation,))
+
+    async def put_template(self, template: Template) -> None:
+        """A new or changed request template."""
+        await self._put(shelves.TEMPLATES, (template,))
+
+    async def remove_template(self, name: str) -> None:
+        """A request template is no more."""
+        await self._one(shelves.TEMPLATES, name)
+        await self._link.change(queries.REMOVE_TEMPLATE, name=name)
+
+    async def add_aftermath(self, aftermath: Aftermath) -> None:
+        """A new post-review."""
+        await self._add(shelves.AFTERMATHS, (aftermath,))
+
+    async def save_aftermath(self, aftermath: Aftermath) -> None:
+        """A changed post-review."""
+        await self._save(shelves.AFTERMATHS, (aftermath,))
+
+    async def add_proposal(self, proposal: Proposal) -> None:
+        """A new policy proposal."""
+        await self._add(shelves.PROPOSALS, (proposal,))
+
+    async def save_proposal(self, proposal: Proposal) -> None:
+        """A changed policy proposal."""
+        await self._save(shelves.PROPOSALS, (proposal,))
 
     async def replace_catalog(self, catalog: Catalog) -> None:
         """From now on the catalog is this one."""

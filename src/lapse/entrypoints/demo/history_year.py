@@ -17,7 +17,8 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.data import to_data
 from lapse.domain.grants import EndReason, Grant, GrantState
 from lapse.domain.principals import Principal
-from lapse.domain.requests import Decision, Request, RequestEvent, Stage, Terms, Verdict
+from lapse.domain.requests import Decision, Request, RequestEvent, Verdict
+from lapse.domain.terms import Stage, Terms
 from lapse.ledger.entry import Entry, changed, created
 from lapse.policy import Policy, ask_for, evaluate
 from lapse.review import rows
