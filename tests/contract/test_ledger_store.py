@@ -8,8 +8,7 @@ import pytest
 
 from lapse.domain.errors import Conflict, InvalidInput
 from lapse.ledger.canonical import decode, encode
-from lapse.ledger.merkle import leaf_hash
-from lapse.ports import Page, Sequenced
+from lapse.ports import NextBatch, Page
 from support.stores import an_entry, opened
 
 
@@ -27,10 +26,17 @@ async def append(store, *entries):
 async def place(store, limit=1000, checkpoint=b"note"):
     """Give everything that is pending the next places; their number."""
     size = await store.ledger.size()
-    pending = await store.ledger.pending(limit)
-    placed = [Sequenced(seq, p.id, leaf_hash(p.body)) for seq, p in enumerate(pending, size)]
-    await store.ledger.commit_batch(size, placed, {(0, 0): b"tile%d" % size}, checkpoint)
-    return len(placed)
+    ids = await waiting(store, limit)
+    await store.ledger.commit_batch(size, ids, {(0, 0): b"tile%d" % size}, checkpoint)
+    return len(ids)
+
+
+async def waiting(store, limit=1000):
+    return [key for key, _ in await store.ledger.pending(limit)]
+
+
+async def tile(store, level, index):
+    return (await store.ledger.tiles([(level, index)])).get((level, index))
 
 
 async def numbers(store, start=0, end=1000):
@@ -40,7 +46,7 @@ async def numbers(store, start=0, end=1000):
 async def test_entries_are_pending_as_their_canonical_bytes_in_order(store):
     await append(store, an_entry(1), an_entry(2))
     await append(store, an_entry(3))
-    assert [p.body for p in await store.ledger.pending(9)] == [encode(an_entry(n)) for n in (1, 2, 3)]
+    assert [body for _, body in await store.ledger.pending(9)] == [encode(an_entry(n)) for n in (1, 2, 3)]
     assert len(await store.ledger.pending(2)) == 2
     assert await store.ledger.size() == 0
     assert await store.ledger.entries(0, 9) == []
@@ -61,42 +67,41 @@ async def test_placed_entries_are_read_by_their_place(store):
 
 async def test_places_need_not_follow_the_order_of_writing(store):
     await append(store, *(an_entry(n) for n in range(6)))
-    ids = [p.id for p in await store.ledger.pending(9)]
+    ids = await waiting(store)
     order = [4, 5, 0, 2]
-    await store.ledger.commit_batch(0, [Sequenced(s, ids[n], b"") for s, n in enumerate(order)], {}, b"a")
-    assert [p.id for p in await store.ledger.pending(9)] == [ids[1], ids[3]]
-    await store.ledger.commit_batch(4, [Sequenced(4, ids[3], b""), Sequenced(5, ids[1], b"")], {}, b"b")
+    await store.ledger.commit_batch(0, [ids[n] for n in order], {}, b"a")
+    assert await waiting(store) == [ids[1], ids[3]]
+    await store.ledger.commit_batch(4, [ids[3], ids[1]], {}, b"b")
     assert await numbers(store) == list(enumerate([*order, 3, 1]))
     assert await numbers(store, 1, 5) == list(enumerate([*order, 3]))[1:]
 
 
 async def test_a_batch_on_another_size_is_a_conflict_and_leaves_nothing(store):
     await append(store, an_entry(1), an_entry(2))
-    pending = await store.ledger.pending(9)
-    await store.ledger.commit_batch(0, [Sequenced(0, pending[0].id, b"")], {(0, 0): b"first"}, b"one")
+    first, second = await waiting(store)
+    await store.ledger.commit_batch(0, [first], {(0, 0): b"first"}, b"one")
     with pytest.raises(Conflict):
-        await store.ledger.commit_batch(0, [Sequenced(0, pending[1].id, b"")], {(0, 0): b"second"}, b"two")
+        await store.ledger.commit_batch(0, [second], {(0, 0): b"second"}, b"two")
     assert await store.ledger.size() == 1
-    assert await store.ledger.tile(0, 0) == b"first"
+    assert await tile(store, 0, 0) == b"first"
     assert await store.ledger.checkpoint() == b"one"
-    assert await store.ledger.pending(9) == pending[1:]
+    assert await waiting(store) == [second]
 
 
 async def test_an_entry_has_one_place_for_ever(store):
     await append(store, an_entry(1))
-    (entry,) = await store.ledger.pending(9)
-    await store.ledger.commit_batch(0, [Sequenced(0, entry.id, b"")], {}, b"one")
-    for unknown in (entry.id, entry.id + 1000):
+    (entry,) = await waiting(store)
+    await store.ledger.commit_batch(0, [entry], {}, b"one")
+    for unknown in (entry, entry + 1000):
         with pytest.raises(Conflict):
-            await store.ledger.commit_batch(1, [Sequenced(1, unknown, b"")], {(1, 1): b"x"}, b"two")
+            await store.ledger.commit_batch(1, [unknown], {(1, 1): b"x"}, b"two")
     assert await store.ledger.size() == 1
-    assert await store.ledger.tile(1, 1) is None
+    assert await tile(store, 1, 1) is None
 
 
 async def test_two_sequencers_at_the_same_instant_place_everything_once(store):
     await append(store, *(an_entry(n) for n in range(10)))
-    pending = await store.ledger.pending(99)
-    batch = [Sequenced(seq, p.id, b"") for seq, p in enumerate(pending)]
+    batch = await waiting(store)
     results = await asyncio.gather(
         *(store.ledger.commit_batch(0, batch, {}, b"note") for _ in range(4)), return_exceptions=True
     )
@@ -106,11 +111,35 @@ async def test_two_sequencers_at_the_same_instant_place_everything_once(store):
 
 
 async def test_tiles_are_replaced_as_they_grow(store):
-    assert await store.ledger.tile(0, 0) is None
+    assert await tile(store, 0, 0) is None
     await append(store, an_entry(1), an_entry(2))
     await place(store, limit=1)
     await place(store)
-    assert await store.ledger.tile(0, 0) == b"tile1"
+    assert await tile(store, 0, 0) == b"tile1"
+
+
+async def test_tiles_are_read_together_and_those_that_are_not_there_are_left_out(store):
+    await append(store, an_entry(1))
+    tiles = {(0, 0): b"a", (0, 7): b"b", (1, 7): b"c", (3, 2**40): b"d"}
+    await store.ledger.commit_batch(0, await waiting(store), tiles, b"note")
+    assert await store.ledger.tiles(iter([(0, 7), (1, 7), (1, 0), (7, 0), (3, 2**40)])) == {
+        (0, 7): b"b",
+        (1, 7): b"c",
+        (3, 2**40): b"d",
+    }
+    assert await store.ledger.tiles([]) == {}
+
+
+async def test_the_next_batch_comes_with_the_tree_that_it_extends(store):
+    assert (await store.ledger.next_batch(9)) == NextBatch(0, [])
+    await append(store, *(an_entry(n) for n in range(300)))
+    first = await store.ledger.next_batch(257)
+    assert (first.size, first.entries, first.checkpoint) == (0, await store.ledger.pending(257), None)
+    tiles = {(0, 0): b"full", (0, 1): b"edge", (1, 0): b"above"}
+    await store.ledger.commit_batch(0, [key for key, _ in first.entries], tiles, b"note")
+    second = await store.ledger.next_batch(9)
+    assert second == NextBatch(257, await store.ledger.pending(9), b"note", {(0, 1): b"edge", (1, 0): b"above"})
+    assert len(second.entries) == 9
 
 
 async def test_checkpoints_are_kept_for_each_size(store):

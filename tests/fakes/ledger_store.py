@@ -1,7 +1,7 @@
 """An in-memory `ports.LedgerStore` for tests of the sequencer and the verifier, with faults and with hands in it.
 
 It keeps what a database would: entries by id, places by sequence number, tiles, checkpoints. `commits` counts the
-batches that took effect. Tests reach into `bodies`, `places`, `tiles` and `checkpoints` to tamper.
+batches that took effect. Tests reach into `bodies`, `places`, `stored_tiles` and `checkpoints` to tamper.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 
 from lapse.domain.errors import Conflict, Unavailable
 from lapse.ledger.canonical import decode
-from lapse.ports import Page, Pending, Sequenced
+from lapse.ledger.tiles import TileId, edge
+from lapse.ports import NextBatch, Page
 
 
 class MemoryLedgerStore:
@@ -20,7 +21,7 @@ class MemoryLedgerStore:
     def __init__(self) -> None:
         self.bodies: dict[int, bytes] = {}
         self.places: dict[int, int] = {}
-        self.tiles: dict[tuple[int, int], bytes] = {}
+        self.stored_tiles: dict[tuple[int, int], bytes] = {}
         self.checkpoints: dict[int, bytes] = {}
         self.commits = 0
         self.leased = False
@@ -34,18 +35,17 @@ class MemoryLedgerStore:
     def fail_next(self, call: str, *, applied: bool = False) -> None:
         self._faults[call] = applied
 
-    async def pending(self, limit: int) -> Sequence[Pending]:
+    async def next_batch(self, limit: int) -> NextBatch:
+        self._fault("next_batch")
+        size = len(self.places)
+        return NextBatch(size, self._waiting(limit), self.checkpoints.get(size), self._stored(edge(size)))
+
+    async def pending(self, limit: int) -> Sequence[tuple[int, bytes]]:
         self._fault("pending")
-        placed = set(self.places.values())
-        waiting = (Pending(key, body) for key, body in self.bodies.items() if key not in placed)
-        return [entry for entry, _ in zip(waiting, range(limit), strict=False)]
+        return self._waiting(limit)
 
     async def commit_batch(
-        self,
-        expected_size: int,
-        placed: Sequence[Sequenced],
-        tiles: Mapping[tuple[int, int], bytes],
-        checkpoint: bytes,
+        self, expected_size: int, ids: Sequence[int], tiles: Mapping[TileId, bytes], checkpoint: bytes
     ) -> None:
         if self.before_commit is not None:
             interrupt, self.before_commit = self.before_commit, None
@@ -55,10 +55,10 @@ class MemoryLedgerStore:
             raise Unavailable("the store does not answer")
         if expected_size != len(self.places):
             raise Conflict(f"the ledger has {len(self.places)} entries, not {expected_size}")
-        if {entry.id for entry in placed} & set(self.places.values()):
+        if set(ids) & set(self.places.values()):
             raise Conflict("an entry has its place already")
-        self.places |= {entry.seq: entry.id for entry in placed}
-        self.tiles |= tiles
+        self.places |= dict(enumerate(ids, expected_size))
+        self.stored_tiles |= tiles
         self.checkpoints[len(self.places)] = checkpoint
         self.commits += 1
         if fault is True:
@@ -84,9 +84,9 @@ class MemoryLedgerStore:
             if subject in {None, entry.subject} and entry.type.startswith(type_prefix or "")
         ][: page.limit]
 
-    async def tile(self, level: int, index: int) -> bytes | None:
-        self._fault("tile")
-        return self.tiles.get((level, index))
+    async def tiles(self, places: Iterable[TileId]) -> Mapping[TileId, bytes]:
+        self._fault("tiles")
+        return self._stored(places)
 
     async def checkpoint(self, size: int | None = None) -> bytes | None:
         self._fault("checkpoint")
@@ -101,6 +101,13 @@ class MemoryLedgerStore:
             yield mine
         finally:
             self.leased = self.leased and not mine
+
+    def _waiting(self, limit: int) -> list[tuple[int, bytes]]:
+        placed = set(self.places.values())
+        return [(key, body) for key, body in self.bodies.items() if key not in placed][:limit]
+
+    def _stored(self, places: Iterable[TileId]) -> dict[TileId, bytes]:
+        return {place: self.stored_tiles[place] for place in places if place in self.stored_tiles}
 
     def _fault(self, call: str) -> None:
         if self._faults.pop(call, None) is not None:

@@ -83,7 +83,7 @@ async def everything(world):
             await reader.tokens(),
         )
 
-    return await world.store.read(work), [decode(p.body) for p in await world.store.ledger.pending(10_000)]
+    return await world.store.read(work), [decode(body) for _, body in await world.store.ledger.pending(10_000)]
 
 
 async def pending(world):
@@ -392,7 +392,7 @@ async def test_nothing_is_sealed_on_top_of_what_does_not_hold(sealed, damage):
 
 async def check_the_story(world, grant_id):
     """The ledger tells each state of the grant once, in an order that its life allows."""
-    entries = [decode(p.body) for p in await world.store.ledger.pending(10_000)]
+    entries = [decode(body) for _, body in await world.store.ledger.pending(10_000)]
     told = [e.after["state"] for e in entries if e.subject == grant_id and e.after and "state" in e.after]
     assert told[-1] == (await world.grant(grant_id)).state
     assert len(told) == len(set(told))

@@ -22,7 +22,6 @@ PREAMBLE = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
 from lapse.domain.requests import RequestEvent, RequestState
-from lapse.ports import Sequenced
 from lapse.storage import open_store
 from support.stores import NOW, a_decision, a_grant, an_active_grant, an_entry
 """
@@ -49,8 +48,8 @@ async def sequencer(store):
     while True:
         size = await store.ledger.size()
         pending = await store.ledger.pending(50)
-        placed = [Sequenced(seq, p.id, b"") for seq, p in enumerate(pending, size)]
-        await store.ledger.commit_batch(size, placed, {(0, 0): str(size + len(placed)).encode()}, b"n")
+        tiles = {(0, 0): str(size + len(pending)).encode()}
+        await store.ledger.commit_batch(size, [key for key, _ in pending], tiles, b"n")
 
 async def main():
     store = await open_store(sys.argv[2])
@@ -111,7 +110,7 @@ async def test_after_kill_nine_everything_acknowledged_is_there_and_the_ledger_a
     async with opened("sqlite", tmp_path) as store:
         grants = {grant.id: grant for grant in await store.read(lambda r: r.grants(ALL))}
         entries = await recorded(store)
-        tile = await store.ledger.tile(0, 0)
+        tile = (await store.ledger.tiles([(0, 0)])).get((0, 0))
         assert int(tile or 0) == await store.ledger.size() == len(await store.ledger.entries(0, 10**6))
     for line in acknowledged:
         key, _, begun = line.partition(" ")
@@ -126,7 +125,7 @@ async def test_after_kill_nine_everything_acknowledged_is_there_and_the_ledger_a
 
 async def recorded(store):
     bodies = [body for _, body in await store.ledger.entries(0, 10**6)]
-    bodies += [pending.body for pending in await store.ledger.pending(10**6)]
+    bodies += [body for _, body in await store.ledger.pending(10**6)]
     return [(entry.subject, entry.type) for entry in map(decode, bodies)]
 
 

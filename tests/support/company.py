@@ -167,7 +167,7 @@ class Company:
 
     async def entries(self, subject=None):
         """The ledger entries that are recorded and not sequenced yet, in order."""
-        recorded = [decode(pending.body) for pending in await self.store.ledger.pending(10_000)]
+        recorded = [decode(body) for _, body in await self.store.ledger.pending(10_000)]
         return [entry for entry in recorded if subject in {None, entry.subject}]
 
 

@@ -13,7 +13,6 @@ from lapse.ledger import tiles
 from lapse.ledger.bundle import proof_bundle, tiles_for_bundle
 from lapse.ledger.checkpoint import Checkpoint, Key, open_checkpoint
 from lapse.ledger.merkle import EMPTY_ROOT
-from lapse.ledger.tiles import TileId
 from lapse.ledger.verify import LedgerVerifier, Verdict
 from lapse.ports import LedgerStore
 
@@ -34,7 +33,7 @@ async def verify_stored_ledger(ledger: LedgerStore, keys: Sequence[Key], earlier
     start, going_on = 0, True
     while start < sealed.size and going_on:
         end = min(start + ROWS, sealed.size)
-        stored = await read_tiles(ledger, tiles.tiles_over(start, end))
+        stored = await ledger.tiles(tiles.tiles_over(start, end))
         rows = await ledger.entries(start, end)
         going_on = verifier.feed(rows, lambda level, index, stored=stored: stored.get((level, index)))  # type: ignore[misc]
         start = end
@@ -61,18 +60,8 @@ async def prove_entries(
     if [seq for seq, _ in rows] != wanted:
         raise Corrupt("a sealed entry is missing", hint="`lapse ledger verify` names it")
     kept = open_checkpoint(earlier, keys) if earlier is not None else None
-    stored = await read_tiles(ledger, tiles_for_bundle(wanted, sealed, kept))
+    stored = await ledger.tiles(tiles_for_bundle(wanted, sealed, kept))
     return proof_bundle(rows, note, keys, tile=lambda level, index: stored.get((level, index)), earlier=earlier)
-
-
-async def read_tiles(ledger: LedgerStore, places: Iterable[TileId]) -> dict[TileId, bytes]:
-    """The stored ones of these hash tiles."""
-    found = {}
-    for place in sorted(places):
-        data = await ledger.tile(*place)
-        if data is not None:
-            found[place] = data
-    return found
 
 
 async def _sealed(ledger: LedgerStore, keys: Sequence[Key]) -> Checkpoint:

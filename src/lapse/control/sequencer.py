@@ -9,18 +9,17 @@ server, and once at the end of a command that works on the store directly.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from lapse.control.ledger_proofs import read_tiles
 from lapse.domain.errors import Conflict, Corrupt, Unavailable
 from lapse.ledger import tiles
 from lapse.ledger.checkpoint import Checkpoint, key_of, open_checkpoint, seal
 from lapse.ledger.merkle import EMPTY_ROOT, check_consistency, consistency_path, leaf_hash
 from lapse.ledger.tiles import TileId
-from lapse.ports import Clock, LedgerStore, Pending, Sequenced, Signer
+from lapse.ports import Clock, LedgerStore, NextBatch, Signer
 
 BATCH = 4096
 POLL = timedelta(seconds=1)
@@ -97,45 +96,39 @@ class Sequencer:
                 await self._rest(self._poll, stop, wake)
 
     async def _place_batch(self) -> int:
-        # The size is read before the entries: were it the other way round, a batch that another sequencer placed
-        # in between would be placed again after it, at a size that the store accepts.
-        size = await self._ledger.size()
-        pending = await self._ledger.pending(self._batch)
-        if not pending:
+        # Size and entries are of one instant: were the entries older, a batch that another sequencer placed in
+        # between would be placed again after it, at a size that the store accepts.
+        batch = await self._ledger.next_batch(self._batch)
+        if not batch.entries:
             return 0
-        head, edge = await self._head(size)
+        head = self._head(batch)
         await self._refuse_other_history(head)
-        await self._extend(head, edge, pending)
-        return len(pending)
+        await self._extend(head, batch)
+        return len(batch.entries)
 
-    async def _extend(self, head: Checkpoint, edge: dict[TileId, bytes], pending: Sequence[Pending]) -> None:
-        hashes = [leaf_hash(entry.body) for entry in pending]
-        stored = _reader(edge)
-        changed = tiles.extend(head.size, hashes, stored)
-        size = head.size + len(pending)
+    async def _extend(self, head: Checkpoint, batch: NextBatch) -> None:
+        stored = _reader(batch.edge)
+        changed = tiles.extend(head.size, [leaf_hash(body) for _, body in batch.entries], stored)
+        size = head.size + len(batch.entries)
         root = tiles.tree_root(size, tiles.overlay(changed, stored))
-        places = [
-            Sequenced(seq, entry.id, hash_)
-            for seq, (entry, hash_) in enumerate(zip(pending, hashes, strict=True), start=head.size)
-        ]
-        await self._ledger.commit_batch(head.size, places, changed, seal(size, root, self._signer))
+        note = seal(size, root, self._signer)
+        await self._ledger.commit_batch(head.size, [key for key, _ in batch.entries], changed, note)
         self._last = Checkpoint(self._signer.name, size, root)
 
-    async def _head(self, size: int) -> tuple[Checkpoint, dict[TileId, bytes]]:
-        """The signed checkpoint at `size`, and the tiles to extend; they were checked to have its root."""
+    def _head(self, batch: NextBatch) -> Checkpoint:
+        """The signed checkpoint that `batch` continues; the tiles that it extends were checked to have its root."""
+        size = batch.size
         if size == 0:
-            return Checkpoint(self._signer.name, 0, EMPTY_ROOT), {}
-        note = await self._ledger.checkpoint(size)
-        if note is None:
+            return Checkpoint(self._signer.name, 0, EMPTY_ROOT)
+        if batch.checkpoint is None:
             raise Corrupt(f"the ledger of {size} entries has no checkpoint", hint=_RESTORE)
-        head = open_checkpoint(note, self._keys)
-        edge = await read_tiles(self._ledger, tiles.edge(size))
-        if head.size != size or tiles.tree_root(size, _reader(edge)) != head.root:
+        head = open_checkpoint(batch.checkpoint, self._keys)
+        if head.size != size or tiles.tree_root(size, _reader(batch.edge)) != head.root:
             raise Corrupt(
                 f"the stored hash tiles of the ledger's {size} entries do not have the root that was signed",
                 hint=_RESTORE,
             )
-        return head, edge
+        return head
 
     async def _refuse_other_history(self, head: Checkpoint) -> None:
         """What this process saw sealed must still be there: no roll-back, no second history."""
@@ -147,7 +140,7 @@ class Sequencer:
                 f"the ledger has {head.size} entries, but {last.size} were sealed",
                 hint="if a backup was restored on purpose, restart lapse; otherwise find out who changed the store",
             )
-        needed = await read_tiles(self._ledger, tiles.tiles_for_consistency(last.size, head.size))
+        needed = await self._ledger.tiles(tiles.tiles_for_consistency(last.size, head.size))
         check_consistency(last, head, consistency_path(last.size, head.size, tiles.nodes(_reader(needed))))
 
     async def _rest(self, at_most: timedelta, *events: asyncio.Event) -> None:
@@ -163,5 +156,5 @@ class Sequencer:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _reader(found: dict[TileId, bytes]) -> tiles.TileReader:
+def _reader(found: Mapping[TileId, bytes]) -> tiles.TileReader:
     return lambda level, index: found.get((level, index))

@@ -53,8 +53,8 @@ async def read_ledger(ledger: LedgerStore, writer: SnapshotWriter, now: datetime
         for seq, body in await ledger.entries(start, min(start + _PIECE, size)):
             _take(writer, facts, seq, body)
     waiting = await ledger.pending(_PIECE)
-    for pending in waiting:
-        _note(facts, pending.body)
+    for _, body in waiting:
+        _note(facts, body)
     if waiting:
         writer.gap("ledger_entries", f"{len(waiting)} entries had no place in the tree yet at {now:%Y-%m-%d %H:%M:%S}")
     return facts

@@ -11,13 +11,16 @@ one for the whole ledger. The body is written once and never touched again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from lapse.domain.errors import Conflict, Corrupt, InvalidInput
-from lapse.ports import Page, Pending, Sequenced
+from lapse.ledger.tiles import TileId, edge
+from lapse.ports import NextBatch, Page
 from lapse.storage import ledger_queries as sql
 from lapse.storage.links import Link, Unit
 
@@ -59,34 +62,36 @@ class SqlLedgerStore:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def pending(self, limit: int) -> Sequence[Pending]:
+    async def next_batch(self, limit: int) -> NextBatch:
+        """At most `limit` entries without a place, and the tree as it stands, in one snapshot."""
+
+        async def work(link: Link) -> NextBatch:
+            size, note = await _head(link)
+            waiting = await self._waiting(link, limit)
+            if not waiting:
+                return NextBatch(size, waiting)
+            return NextBatch(size, waiting, note, await _tiles(link, edge(size)))
+
+        return await self._backend.read(work)
+
+    async def pending(self, limit: int) -> Sequence[tuple[int, bytes]]:
         """Entries that have no place yet, by id."""
-
-        async def work(link: Link) -> Sequence[tuple[int, bytes]]:
-            queued = await link.bodies(sql.QUEUED, limit=limit)
-            if self._backend.queues_entries or len(queued) == limit:
-                return queued
-            return [*queued, *await link.bodies(sql.UNSEEN, limit=limit - len(queued))]
-
-        return [Pending(key, body) for key, body in await self._backend.read(work)]
+        return await self._backend.read(lambda link: self._waiting(link, limit))
 
     async def commit_batch(
-        self,
-        expected_size: int,
-        placed: Sequence[Sequenced],
-        tiles: Mapping[tuple[int, int], bytes],
-        checkpoint: bytes,
+        self, expected_size: int, ids: Sequence[int], tiles: Mapping[TileId, bytes], checkpoint: bytes
     ) -> None:
-        """Store places, changed hash tiles and the signed checkpoint in one transaction.
+        """Give the entries `ids` the next places, and store changed hash tiles and the checkpoint, in one transaction.
 
         Raises:
-            Conflict: the tree no longer has `expected_size` entries (another sequencer was faster).
+            Conflict: the tree no longer has `expected_size` entries (another sequencer was faster), or one of `ids`
+                has its place already.
         """
-        runs = runs_of(expected_size, placed)
+        runs = runs_of(expected_size, ids)
+        new_size = expected_size + len(ids)
         new_tiles = [(level, position, hashes) for (level, position), hashes in tiles.items()]
 
         async def work(unit: Unit) -> None:
-            new_size = expected_size + len(placed)
             if not await unit.change(sql.GROW, expected=expected_size, new_size=new_size):
                 raise unit.fail(Conflict(f"the ledger no longer has {expected_size} entries"))
             if self._backend.queues_entries or not await _follows(unit, runs):
@@ -101,10 +106,8 @@ class SqlLedgerStore:
 
     async def size(self) -> int:
         """How many entries have a place."""
-        rows = await self._backend.read(lambda link: link.rows(sql.SIZE))
-        if not rows:
-            raise Corrupt("the ledger has lost its size", hint="restore the database from a backup")
-        return int(rows[0][0])
+        size, _ = await self._backend.read(_head)
+        return size
 
     async def entries(self, start: int, end: int) -> Sequence[tuple[int, bytes]]:
         """(seq, canonical bytes) for start <= seq < end, in order; gaps show as missing rows."""
@@ -139,10 +142,9 @@ class SqlLedgerStore:
         )
         return [(seq, body) for seq, body in rows]
 
-    async def tile(self, level: int, index: int) -> bytes | None:
-        """The hashes of one tile."""
-        rows = await self._backend.read(lambda link: link.rows(sql.TILE, level=level, position=index))
-        return rows[0][0] if rows else None
+    async def tiles(self, places: Iterable[TileId]) -> Mapping[TileId, bytes]:
+        """The stored ones of these hash tiles, in one snapshot."""
+        return await self._backend.read(lambda link: _tiles(link, places))
 
     async def checkpoint(self, size: int | None = None) -> bytes | None:
         """The signed note for `size` entries, or the newest."""
@@ -156,17 +158,32 @@ class SqlLedgerStore:
         """Hold the right to be the one sequencer; yields False if another process holds it."""
         return self._backend.lease()
 
+    async def _waiting(self, link: Link, limit: int) -> Sequence[tuple[int, bytes]]:
+        queued = await link.bodies(sql.QUEUED, limit=limit)
+        if self._backend.queues_entries or len(queued) == limit:
+            return queued
+        return [*queued, *await link.bodies(sql.UNSEEN, limit=limit - len(queued))]
 
-def runs_of(expected_size: int, placed: Sequence[Sequenced]) -> list[Run]:
-    """`placed` as runs; `ValueError` unless it gives the places from `expected_size` on, in order."""
-    breaks = [0]
-    for seq, (place, before) in enumerate(zip(placed, (None, *placed), strict=False), expected_size):
-        if place.seq != seq:
-            raise ValueError(f"place {place.seq} given where {seq} is next")
-        if before is not None and before.id + 1 != place.id:
-            breaks.append(seq - expected_size)
-    ends = [*breaks[1:], len(placed)]
-    return [Run(placed[i].seq, placed[i].id, j - i) for i, j in zip(breaks, ends, strict=True) if j > i]
+
+def runs_of(size: int, ids: Sequence[int]) -> list[Run]:
+    """The places from `size` on for `ids`, in this order, as runs."""
+    breaks = [at for at in range(1, len(ids)) if ids[at] != ids[at - 1] + 1]
+    starts, ends = [0, *breaks], [*breaks, len(ids)]
+    return [Run(size + i, ids[i], j - i) for i, j in zip(starts, ends, strict=True) if j > i]
+
+
+async def _head(link: Link) -> tuple[int, bytes | None]:
+    """How many entries have a place, and the note that is signed for them."""
+    rows = await link.rows(sql.HEAD)
+    if not rows:
+        raise Corrupt("the ledger has lost its size", hint="restore the database from a backup")
+    size, note = rows[0]
+    return size, note
+
+
+async def _tiles(link: Link, places: Iterable[TileId]) -> dict[TileId, bytes]:
+    rows = await link.rows(sql.TILES, places=msgspec.json.encode(sorted(places)).decode())
+    return {(level, position): hashes for level, position, hashes in rows}
 
 
 async def _follows(unit: Unit, runs: Sequence[Run]) -> bool:
@@ -219,7 +236,7 @@ def _place_after(page: Page) -> int:
 
 
 async def _look_through(link: Link, prefix: str, page: Page, after: int) -> list[tuple[int, bytes]]:
-    ((size,),) = await link.rows(sql.SIZE)
+    size, _ = await _head(link)
     found: list[tuple[int, bytes]] = []
     for start, end in _windows(size, after, newest_first=page.newest_first):
         here: list[tuple[int, bytes]] = []

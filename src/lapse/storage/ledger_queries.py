@@ -15,7 +15,7 @@ from lapse.storage.schema import (
     ledger_tiles,
     ledger_unplaced,
 )
-from lapse.storage.statements import Query, bulk_insert, bulk_upsert
+from lapse.storage.statements import AmongPairs, Query, bulk_insert, bulk_upsert
 
 _entry = ledger_entries.c
 _run = ledger_runs.c
@@ -44,7 +44,13 @@ KNOWN = Query(select(_high, func.coalesce(func.max(_entry.id), _none)))
 """The last entry that is queued or placed, and the last there is."""
 
 QUEUE_UNSEEN = Query(insert(ledger_unplaced).from_select(["entry_id"], select(_entry.id).where(_entry.id > _high)))
-SIZE = Query(select(ledger_head.c.size))
+HEAD = Query(
+    select(ledger_head.c.size, ledger_checkpoints.c.note).outerjoin_from(
+        ledger_head, ledger_checkpoints, ledger_checkpoints.c.size == ledger_head.c.size
+    )
+)
+"""The size, and the note for it if there is one."""
+
 GROW = Query(update(ledger_head).values(size=bindparam("new_size")).where(ledger_head.c.size == bindparam("expected")))
 TAKE = Query(
     delete(ledger_unplaced).where(
@@ -78,9 +84,9 @@ BODIES_OF_TYPE = Query(select(_entry.id, _entry.body).where(*_within, _of_type).
 
 PUT_TILES = bulk_upsert(ledger_tiles)
 PUT_CHECKPOINT = bulk_upsert(ledger_checkpoints)
-TILE = Query(
-    select(ledger_tiles.c.hashes).where(
-        ledger_tiles.c.level == bindparam("level"), ledger_tiles.c.position == bindparam("position")
+TILES = Query(
+    select(ledger_tiles.c.level, ledger_tiles.c.position, ledger_tiles.c.hashes).where(
+        AmongPairs(ledger_tiles.c.level, ledger_tiles.c.position, "places")
     )
 )
 CHECKPOINT = Query(select(ledger_checkpoints.c.note).where(ledger_checkpoints.c.size == bindparam("size")))
