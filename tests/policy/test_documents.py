@@ -72,7 +72,7 @@ ANSWERS = [
     ("sam", "mysql-shop/reader", 1, {"justification": REASON}, "prod-read", 1),
     ("alice", "pg-prod/writer", 2, {"justification": REASON, "ticket": JIRA}, "prod-change", 2),
     ("dora", "pg-prod/admin", 1, {"justification": REASON, "ticket": JIRA}, "dba-admin", 3),
-    ("alice", "pg-prod/reader", 0.5, {"justification": REASON, "beneficiary": "bot"}, "prod-read-office-hours", 1),
+    ("alice", "pg-prod/reader", 0.5, {"justification": REASON, "beneficiary": "bot"}, "agents-read", 1),
 ]
 
 

@@ -204,7 +204,7 @@ def test_an_offer_is_for_the_name_it_is_made_to():
 
 
 def test_who_may_ask_for_whom():
-    assert answer(offer(), who="alice", beneficiary="bot").allowed
+    assert answer(offer("kinds: agent\npurpose: reports"), who="alice", beneficiary="bot").allowed
     evaluation = answer(offer(), who="bob", beneficiary="alice")
     assert evaluation.reason == "no offer fits: `read` does not let `bob` ask for `alice`"
     assert answer(offer("asked_by: [group:leads, bob]"), who="bob", beneficiary="alice").allowed

@@ -78,11 +78,34 @@ PLACES = [
         "`read` says nothing about approval",
         "auto_approve: true",
     ),
-    (GOOD + "    auto_approve: true\n", 8, 19, "with approvals is not approved automatically", ""),
+    (GOOD + "    auto_approve: true\n", 8, 19, "either `approvals` or `auto_approve`", "leave one"),
     (GOOD + "    auto_approve: maybe\n", 8, 19, "must be `true` or `false`, not `maybe`", ""),
     (GOOD + "    max_total: 1h\n", 8, 16, "`max_total` (1h) is shorter than `max_duration` (2h)", "extensions"),
     (GOOD + "    justification: needed\n", 8, 20, "must be `required` or a map, not `needed`", ""),
-    (GOOD + "    ticket: {}\n", 8, 13, "the key `systems` is missing", ""),
+    (GOOD + "    ticket: {if_unreachable: allow}\n", 8, 30, "nothing is looked up", "checked: true"),
+    (GOOD + "    ticket: {checked: true, if_unreachable: maybe}\n", 8, 45, "neither `deny` nor `allow`", ""),
+    (GOOD + "    kinds: [robot]\n", 8, 13, "`robot` is not a kind of principal", "agent"),
+    (GOOD + "    kinds: [agent]\n", 8, 12, "an offer to agents says for what", "add `purpose`"),
+    (GOOD + "    approvals_in: parallel\n", 8, 19, "no stages to put in order", "leave it out"),
+    (GOOD + "    approvals_in: random\n", 8, 19, "neither `order` nor `parallel`", ""),
+    (GOOD + "    budget: {most: 8d, per: 7d}\n", 8, 20, "longer than the time it is for", "`per`"),
+    (
+        GOOD + "    break_glass: {review_within: 1d, reviewers: owner}\n",
+        8,
+        18,
+        "either `approvals` or `break_glass`",
+        "",
+    ),
+    (GOOD.replace("{from:", "{quorum: any, from:"), 7, 26, "must be a whole number, not `any`", ""),
+    (GOOD.replace("[owner]}", "[owner], except: [owner]}"), 7, 41, "in `from` and in `except`", ""),
+    (
+        GOOD.replace("[owner]}", "[owner], escalate: [{after: 1h, to: a}, {after: 60m, to: b}]}"),
+        7,
+        43,
+        "two escalations come at the same time",
+        "join",
+    ),
+    (GOOD.replace("[owner]", "['oncall:DB']"), 7, 25, "`DB` is not a name of a rota", ""),
     (GOOD + "    ticket: {systems: [JIRA]}\n", 8, 24, "`JIRA` is not a ticket system", "lowercase"),
     (GOOD + "    description: ''\n", 8, 18, "this text is empty", ""),
     (GOOD + '    description: "a\\u0007b"\n', 8, 18, "contains a control character", ""),
@@ -199,9 +222,9 @@ def test_sizes_are_bounded():
         parse({})
     with pytest.raises(PolicyErrors, match="not a file name"):
         parse({"a\nb": GOOD})
-    many = "\n".join(f"  - {{name: l{n}, max_duration: 1h}}" for n in range(300))
+    many = "\n".join(f"  - {{name: l{n}, max_duration: 1h}}" for n in range(1200))
     files = {f"{n}.yaml": "version: 1\nlimits:\n" + many.replace("name: l", f"name: f{n}-") for n in range(2)}
-    with pytest.raises(PolicyErrors, match="600 rules, 500 at most"):
+    with pytest.raises(PolicyErrors, match="2400 rules, 2000 at most"):
         parse(files)
 
 

@@ -8,10 +8,11 @@ from textwrap import dedent, indent
 from lapse.domain.catalog import Catalog
 from lapse.domain.principals import Group, Principal, PrincipalKind
 from lapse.domain.resources import Entitlement, Resource
-from lapse.policy import Ask, Policy, ask_for, parse
+from lapse.policy import Ask, History, Policy, ask_for, parse
 
 TUESDAY = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+NOTHING = History(since=TUESDAY - 10_000 * HOUR)
 
 PEOPLE = (
     Principal(name="alice", email="alice@example.com", department="payments", title="engineer", manager="lea"),
@@ -59,9 +60,15 @@ CATALOG = Catalog(
 
 
 def ask(who: str = "alice", what: str = "pg-prod/reader", hours: float = 1, **facts: object) -> Ask:
-    """A question in this company, on a Tuesday at 10:00 UTC unless said otherwise."""
-    duration = timedelta(hours=hours)
-    return ask_for(CATALOG, **{"requester": who, "entitlement": what, "duration": duration, "at": TUESDAY, **facts})
+    """A question in this company, on a Tuesday at 10:00 UTC and with nothing before it unless said otherwise."""
+    given = {
+        "requester": who,
+        "entitlement": what,
+        "duration": timedelta(hours=hours),
+        "at": TUESDAY,
+        "history": NOTHING,
+    }
+    return ask_for(CATALOG, **{**given, "history": NOTHING, **facts})
 
 
 def policy(text: str) -> Policy:

@@ -11,20 +11,37 @@ from lapse.policy.evaluator import evaluate
 from lapse.policy.explain import explain_lines
 from lapse.policy.facts import OfferFacts, Reach, offer_facts, reaches
 from lapse.policy.lint import lint
+from lapse.policy.needed import NeededFacts, needed_facts
 from lapse.policy.parser import parse, version_of
 from lapse.policy.problems import PolicyErrors, Problem
 from lapse.policy.results import Check, Evaluation, RuleResult, Status
-from lapse.policy.rules import Limit, Offer, Policy
-from lapse.policy.values import Ask, EntitlementFacts, PrincipalFacts, ResourceFacts
+from lapse.policy.rules import Claim, Fact, Limit, Offer, Policy, Situation
+from lapse.policy.values import (
+    Ask,
+    EntitlementFacts,
+    History,
+    PastGrant,
+    PastRequest,
+    PrincipalFacts,
+    ResourceFacts,
+    TicketFacts,
+    TicketStatus,
+)
 
 __all__ = [
     "Ask",
     "Check",
+    "Claim",
     "EntitlementFacts",
     "Evaluation",
+    "Fact",
+    "History",
     "Limit",
+    "NeededFacts",
     "Offer",
     "OfferFacts",
+    "PastGrant",
+    "PastRequest",
     "Policy",
     "PolicyErrors",
     "PrincipalFacts",
@@ -32,11 +49,15 @@ __all__ = [
     "Reach",
     "ResourceFacts",
     "RuleResult",
+    "Situation",
     "Status",
+    "TicketFacts",
+    "TicketStatus",
     "ask_for",
     "evaluate",
     "explain_lines",
     "lint",
+    "needed_facts",
     "offer_facts",
     "parse",
     "principal_facts",

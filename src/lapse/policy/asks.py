@@ -11,7 +11,7 @@ from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 from lapse.domain.principals import Principal, PrincipalKind
 from lapse.domain.requests import Ticket
-from lapse.policy.values import Ask, EntitlementFacts, PrincipalFacts, ResourceFacts
+from lapse.policy.values import Ask, EntitlementFacts, History, PrincipalFacts, ResourceFacts, TicketFacts
 
 _SECOND = timedelta(seconds=1)
 _LARGEST = 2**53 - 1
@@ -28,10 +28,13 @@ def ask_for(  # noqa: PLR0913  one argument a fact of the request; all but three
     beneficiary: str = "",
     total_duration: timedelta | None = None,
     is_extension: bool = False,
+    break_glass: bool = False,
     justification: str = "",
     ticket: Ticket | None = None,
     starts_at: datetime | None = None,
     context: Mapping[str, object] | None = None,
+    ticket_facts: TicketFacts | None = None,
+    history: History | None = None,
 ) -> Ask:
     """The question with all facts as `catalog` has them; an empty beneficiary is the requester.
 
@@ -59,10 +62,13 @@ def ask_for(  # noqa: PLR0913  one argument a fact of the request; all but three
         total_duration=asked if total_duration is None else max(asked, _whole_seconds(total_duration)),
         at=at,
         is_extension=is_extension,
+        break_glass=break_glass,
         justification=justification,
         ticket=ticket,
         starts_at=starts_at,
         context=_context_data(context or {}),
+        ticket_facts=ticket_facts,
+        history=history,
     )
 
 

@@ -14,13 +14,16 @@ from zoneinfo import ZoneInfo
 from lapse.domain.durations import LONGEST, human_duration
 from lapse.domain.names import shown
 from lapse.policy.expressions.condition import Condition, ConditionError, view_of
+from lapse.policy.frequency import break_glass_check, budget_check, cooldown_check, quota_checks, rate_check
+from lapse.policy.justifications import is_boilerplate, repeats
 from lapse.policy.patterns import may_be, touches
 from lapse.policy.results import Check, Status
-from lapse.policy.rules import Needs, Selector
-from lapse.policy.values import Ask, PrincipalFacts
+from lapse.policy.rules import JustificationNeed, Needs, Offer, Selector, TicketNeed
+from lapse.policy.values import Ask, PrincipalFacts, TicketFacts, TicketStatus
 from lapse.policy.windows import Window, closes_at, is_open, opens_at
 
 _SECOND = timedelta(seconds=1)
+_KINDS = {"person": "persons", "service": "services", "agent": "agents"}
 _YEARS = range(2000, 9000)
 
 
@@ -84,6 +87,14 @@ def asked_by(selector: Selector, ask: Ask) -> Check:
     return _check("asked_by", allowed, f"{'lets' if allowed else 'does not let'} `{asker}` ask for `{name}`")
 
 
+def kind_check(selector: Selector, ask: Ask) -> Check:
+    """Whether the rule is about this kind of beneficiary."""
+    kind = ask.beneficiary.kind
+    if not selector.kinds or kind in selector.kinds:
+        return _met("kinds", f"is about {_KINDS.get(kind, kind)}")
+    return _about_others("kinds", f"is not about {_KINDS.get(kind, kind)}")
+
+
 def binds(selector: Selector, ask: Ask) -> Check:
     """Whether a limit binds the requester, the beneficiary or anybody behind them."""
     if not selector.to:
@@ -114,11 +125,25 @@ def need_checks(needs: Needs, ask: Ask) -> Iterator[Check]:
         words = "allows at most, with extensions," if ask.is_extension else "allows at most"
         yield _at_most("max_total", words, ask.total_duration, needs.max_total, ask.duration)
     if needs.justification is not None:
-        yield _justification(needs.justification.min_length, ask)
+        yield from _justification(needs.justification, ask)
     if needs.ticket is not None:
-        yield _ticket(needs.ticket.systems, ask)
+        yield from _ticket(needs.ticket, ask)
     if needs.windows:
         yield _windows(needs.windows, ask)
+    if needs.budget is not None:
+        yield budget_check(needs.budget, ask)
+    if needs.cooldown is not None:
+        yield cooldown_check(needs.cooldown, ask)
+    if needs.quota is not None:
+        yield from quota_checks(needs.quota, ask)
+
+
+def offer_checks(offer: Offer, ask: Ask) -> Iterator[Check]:
+    """What only offers ask: that it is an emergency, or that automatic approval was not used up."""
+    if offer.post_review is not None:
+        yield break_glass_check(ask)
+    if offer.auto_rate is not None:
+        yield rate_check(offer.auto_rate, offer.name, ask)
 
 
 def _at_most(name: str, words: str, asked: timedelta, most: timedelta, duration: timedelta) -> Check:
@@ -133,21 +158,61 @@ def _too_long(name: str, detail: str, most: timedelta) -> Check:
     return Check(name=name, status=Status.UNSATISFIED, detail=detail, remedy=remedy, at_most=most)
 
 
-def _justification(least: int, ask: Ask) -> Check:
-    length = len(ask.justification.strip())
+def _justification(need: JustificationNeed, ask: Ask) -> Iterator[Check]:
+    least, text = need.min_length, ask.justification.strip()
     wanted = "a justification" if least == 1 else f"a justification of at least {least} characters"
-    given = f"{length} given" if length else "none given"
-    return _check("justification", length >= least, f"needs {wanted} ({given})", f"give {wanted}")
+    given = f"{len(text)} given" if text else "none given"
+    yield _check("justification", len(text) >= least, f"needs {wanted} ({given})", f"give {wanted}")
+    if need.real and text:
+        yield _check(
+            "justification",
+            not is_boilerplate(text),
+            "needs a justification that says what this access is for",
+            "say what you are going to do, and why now",
+        )
+    if need.unlike_last and text:
+        yield _fresh(need.unlike_last, text, ask)
 
 
-def _ticket(systems: tuple[str, ...], ask: Ask) -> Check:
+def _fresh(last: int, text: str, ask: Ask) -> Check:
+    detail = (
+        f"needs a justification that differs from your last {last}"
+        if last > 1
+        else ("needs a justification that differs from your last one")
+    )
+    if ask.history is None:
+        return Check(name="justification", status=Status.FAILED, detail=f"{detail}, and those are not known")
+    fresh = not repeats(text, ask.history.justifications[:last])
+    return _check("justification", fresh, detail, "say what is different this time")
+
+
+def _ticket(need: TicketNeed, ask: Ask) -> Iterator[Check]:
+    systems, ticket = need.systems, ask.ticket
     wanted = "a ticket" + (f" of {' or '.join(f'`{s}`' for s in systems)}" if systems else "")
-    ticket = ask.ticket
     if ticket is None or not ticket.number.strip():
-        return _unmet("ticket", f"needs {wanted} (none given)", f"name {wanted}")
+        yield _unmet("ticket", f"needs {wanted} (none given)", f"name {wanted}")
+        return
     fits = not systems or ticket.system.strip().lower() in systems
     given = shown(f"{ticket.system}:{ticket.number}")
-    return _check("ticket", fits, f"needs {wanted} (given `{given}`)", f"name {wanted}")
+    yield _check("ticket", fits, f"needs {wanted} (given `{given}`)", f"name {wanted}")
+    if fits and need.checked:
+        yield _open_ticket(need, given, ask.ticket_facts)
+
+
+def _open_ticket(need: TicketNeed, given: str, facts: TicketFacts | None) -> Check:
+    if facts is None:
+        return Check(name="ticket", status=Status.FAILED, detail=f"needs `{given}` to be open, and nobody looked it up")
+    said = f" ({shown(facts.detail)})" if facts.detail else ""
+    match facts.status:
+        case TicketStatus.OPEN:
+            return _met("ticket", f"needs `{given}` to be open, and it is{said}")
+        case TicketStatus.UNREACHABLE if need.allow_unreachable:
+            return _met("ticket", f"takes `{given}` unseen, since its system does not answer{said}")
+        case TicketStatus.UNREACHABLE:
+            return _unmet("ticket", f"needs `{given}` to be open, and its system does not answer{said}", "try again")
+        case TicketStatus.CLOSED | TicketStatus.UNKNOWN:
+            words = "is closed" if facts.status is TicketStatus.CLOSED else "does not exist"
+            return _unmet("ticket", f"needs `{given}` to be open, and it {words}{said}", "name an open ticket")
 
 
 def _windows(windows: tuple[Window, ...], ask: Ask) -> Check:

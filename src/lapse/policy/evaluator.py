@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from lapse.domain.durations import human_duration
 from lapse.domain.names import shown
 from lapse.domain.terms import Stage, Terms
 from lapse.policy.checks import (
@@ -19,8 +20,10 @@ from lapse.policy.checks import (
     binds,
     condition_check,
     entitlement_check,
+    kind_check,
     latest_begin,
     need_checks,
+    offer_checks,
     offered_to,
 )
 from lapse.policy.language import name_stages
@@ -75,6 +78,8 @@ def _refused(policy: Policy, basics: tuple[Check, ...]) -> Evaluation:
 def _limit_result(limit: Limit, question: Question) -> RuleResult:
     ask, selector = question.ask, limit.selector
     checks = [entitlement_check(selector, ask)]
+    if _met(checks) and selector.kinds and ask.beneficiary.kind not in selector.kinds:
+        checks.append(kind_check(selector, ask))
     if _met(checks):
         checks.append(binds(selector, ask))
     if _met(checks) and selector.when is not None:
@@ -93,6 +98,8 @@ def _offer_result(offer: Offer, question: Question, binding: Sequence[Needs] | N
     checks = [entitlement_check(selector, ask)]
     if _met(checks):
         checks.append(offered_to(selector, ask))
+    if _met(checks) and ask.beneficiary.kind not in selector.kinds:
+        checks.append(kind_check(selector, ask))
     if not _met(checks):
         return _result(offer, checks, checks[-1].status)
     if not ask.for_self:
@@ -100,6 +107,7 @@ def _offer_result(offer: Offer, question: Question, binding: Sequence[Needs] | N
     if selector.when is not None:
         checks.append(condition_check(selector.when, question))
     checks += need_checks(offer.needs, ask)
+    checks += offer_checks(offer, ask)
     status = _worst(checks)
     fits = status is Status.SATISFIED and binding is not None
     return _result(offer, checks, status, _terms(offer, binding or (), ask) if fits else None)
@@ -142,19 +150,34 @@ def _terms(offer: Offer, binding: Sequence[Needs], ask: Ask) -> Terms:
         max_total=min(totals),
         pending_timeout=_pending_timeout(offer, everything, ask),
         stages=_stages(everything),
+        in_parallel=offer.in_parallel,
+        post_review=offer.post_review,
+        purpose=offer.purpose,
     )
 
 
 def _stages(everything: Iterable[Needs]) -> tuple[Stage, ...]:
-    """All stages in order; where two ask the same people, one stage with the larger quorum."""
+    """All stages in order; where two ask the same people, one stage that is as strict as both."""
     merged: dict[frozenset[str], Stage] = {}
     for needs in everything:
         for stage in needs.stages:
             who = frozenset(stage.approvers)
-            earlier = merged.setdefault(who, stage)
-            if stage.quorum > earlier.quorum:
-                merged[who] = replace(earlier, quorum=stage.quorum)
+            earlier = merged.get(who)
+            merged[who] = stage if earlier is None else _stricter(earlier, stage)
     return name_stages(merged.values())
+
+
+def _stricter(one: Stage, other: Stage) -> Stage:
+    """Both at once: the larger quorum, all exclusions, and only those escalations that both have."""
+    reminders = [after for after in (one.remind_after, other.remind_after) if after is not None]
+    return replace(
+        one,
+        quorum=max(one.quorum, other.quorum),
+        everyone=one.everyone or other.everyone,
+        excluded=tuple(dict.fromkeys((*one.excluded, *other.excluded))),
+        escalations=one.escalations if one.escalations == other.escalations else (),
+        remind_after=min(reminders, default=None),
+    )
 
 
 def _pending_timeout(offer: Offer, everything: Iterable[Needs], ask: Ask) -> timedelta:
@@ -168,18 +191,31 @@ def _pending_timeout(offer: Offer, everything: Iterable[Needs], ask: Ask) -> tim
 
 
 def _choose(offers: Iterable[RuleResult]) -> RuleResult | None:
-    """Less is chosen: fewest votes, then the longest time. Ties go to the first in the files."""
-    possible = [(sum(stage.quorum for stage in o.terms.stages), -o.terms.max_duration, o) for o in offers if o.terms]
-    return min(possible, key=lambda option: option[:2])[2] if possible else None
+    """Less is chosen: fewest votes, no break-glass, then the longest time. Ties go to the first in the files."""
+    possible = [(_cost(offer.terms), offer) for offer in offers if offer.terms]
+    return min(possible, key=lambda option: option[0])[1] if possible else None
+
+
+def _cost(terms: Terms) -> tuple[int, bool, timedelta]:
+    return sum(stage.quorum for stage in terms.stages), terms.break_glass, -terms.max_duration
 
 
 def _allowed_reason(terms: Terms) -> str:
+    if terms.post_review is not None:
+        return (
+            f"offer `{terms.offer}` allows it at once as break-glass, to be reviewed within "
+            f"{human_duration(terms.post_review.within)}"
+        )
     if not terms.stages:
         return f"offer `{terms.offer}` allows it without approval"
-    steps = ", then ".join(
-        f"{stage.quorum} of {' or '.join(f'`{party}`' for party in stage.approvers)}" for stage in terms.stages
-    )
+    steps = (" and " if terms.in_parallel else ", then ").join(stage_words(stage) for stage in terms.stages)
     return f"offer `{terms.offer}` allows it with approval by {steps}"
+
+
+def stage_words(stage: Stage) -> str:
+    """Whose approval a stage takes: `2 of `group:dba` or `owner``."""
+    many = "all" if stage.everyone else str(stage.quorum)
+    return f"{many} of {' or '.join(f'`{party}`' for party in stage.approvers)}"
 
 
 def _denied_reason(ask: Ask, offers: Sequence[RuleResult], limits: Iterable[RuleResult]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lapse.domain.durations import human_duration
-from lapse.domain.terms import Terms
+from lapse.domain.terms import Stage, Terms
 from lapse.policy.results import Evaluation, RuleResult, Status
 
 _MARKS = {Status.SATISFIED: "+", Status.UNSATISFIED: "-", Status.FAILED: "!", Status.NOT_APPLICABLE: " "}
@@ -36,9 +36,26 @@ def _lines(evaluation: Evaluation, *, everything: bool) -> Iterator[str]:
 def _terms(terms: Terms) -> Iterator[str]:
     yield f"  longest: {human_duration(terms.max_duration)}, with extensions {human_duration(terms.max_total)}"
     for number, stage in enumerate(terms.stages, start=1):
-        yield f"  approval {number} ({stage.name}): {stage.quorum} of {', '.join(stage.approvers)}"
+        yield f"  approval {number} ({stage.name}): {_who(stage)}"
+    if len(terms.stages) > 1:
+        yield "  approvals: in any order" if terms.in_parallel else "  approvals: one after the other"
+    if terms.post_review is not None:
+        reviewers = ", ".join(terms.post_review.reviewers)
+        yield f"  afterwards: reviewed within {human_duration(terms.post_review.within)} by one of {reviewers}"
+    if terms.purpose:
+        yield f"  purpose: {terms.purpose}"
     if terms.stages:
         yield f"  waits for approval: {human_duration(terms.pending_timeout)}"
+
+
+def _who(stage: Stage) -> str:
+    many = "all" if stage.everyone else str(stage.quorum)
+    words = f"{many} of {', '.join(stage.approvers)}"
+    if stage.excluded:
+        words += f", but not {', '.join(stage.excluded)}"
+    for step in stage.escalations:
+        words += f"; after {human_duration(step.after)} also {', '.join(step.approvers)}"
+    return words
 
 
 def _rules(kind: str, rules: Iterable[RuleResult], evaluation: Evaluation, *, everything: bool) -> Iterator[str]:

@@ -6,29 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 
 from lapse.domain.durations import human_duration
+from lapse.domain.errors import InvalidInput
+from lapse.domain.names import shown
 from lapse.domain.terms import Stage
+from lapse.policy.claims import CLAIM, FACT
 from lapse.policy.conditions import ConditionShape
-from lapse.policy.parts import (
-    APPROVALS,
-    DURATION,
-    JUSTIFICATION,
-    NAME,
-    PARTIES,
-    PATTERNS,
-    PROSE,
-    TICKET,
-    WINDOWS,
-)
-from lapse.policy.rules import Limit, Needs, Offer, Selector
-from lapse.policy.shape import Flag, Found, Key, Many, Record, Sink, Unreadable, Whole
+from lapse.policy.demands import AUTO_APPROVE, BUDGET, JUSTIFICATION, KINDS, QUOTA, TICKET
+from lapse.policy.parts import DURATION, NAME, PARTIES, PATTERNS, PROSE, WINDOWS
+from lapse.policy.rules import Claim, Fact, Limit, Needs, Offer, Rate, Selector
+from lapse.policy.shape import Flag, Found, Key, Many, Record, Sink, Text, Unreadable, Whole
+from lapse.policy.stages import APPROVALS, POST_REVIEW
 
 DEFAULT_PENDING_TIMEOUT = timedelta(hours=24)
-MOST_RULES = 500
+MOST_RULES = 2_000
+MOST_CLAIMS = 200
 
 _LONGEST_STAGE_NAME = 64
 
@@ -43,9 +39,24 @@ _NEEDS = (
     Key("windows", WINDOWS, "When access may be held; all of it must lie in them."),
     Key("justification", JUSTIFICATION, "Whether a justification is needed, and how long."),
     Key("ticket", TICKET, "Whether a ticket is needed, and of which system."),
+    Key("budget", BUDGET, "How much time of the entitlement one person may hold in any stretch of time."),
+    Key("cooldown", DURATION, "How long a person must be without the entitlement before they may have it again."),
     Key("approvals", APPROVALS, "Who must approve: stages, one after the other."),
 )
-EFFECTS = ("max_duration", "max_total", "windows", "justification", "ticket", "approvals", "forbid")
+EFFECTS = (
+    "max_duration",
+    "max_total",
+    "windows",
+    "justification",
+    "ticket",
+    "budget",
+    "cooldown",
+    "approvals",
+    "quota",
+    "forbid",
+)
+ORDER, PARALLEL = "order", "parallel"
+PEOPLE_AND_SERVICES = ("person", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,8 @@ class PolicyFile:
 
     offers: tuple[Offer, ...]
     limits: tuple[Limit, ...]
+    facts: tuple[Fact, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 def name_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:
@@ -65,12 +78,13 @@ def name_stages(stages: Iterable[Stage]) -> tuple[Stage, ...]:
             name = f"stage-{number}"
         taken = {other.name for other in named}
         free = name if name not in taken else next(new for n in count(2) if (new := f"{name}-{n}") not in taken)
-        named.append(Stage(name=free, quorum=stage.quorum, approvers=stage.approvers))
+        named.append(replace(stage, name=free))
     return tuple(named)
 
 
-def _selector(found: Found) -> Selector:
+def _selector(found: Found, kinds: tuple[str, ...] = ()) -> Selector:
     return Selector(
+        kinds=found.get("kinds", kinds),
         entitlements=found.get("entitlements", ()),
         to=found.get("to", ()),
         asked_by=found.get("asked_by", ()),
@@ -86,37 +100,55 @@ def _needs(found: Found, max_total: timedelta | None) -> Needs:
         justification=found.get("justification"),
         ticket=found.get("ticket"),
         stages=name_stages(found.get("approvals", ())),
+        budget=found.get("budget"),
+        cooldown=found.get("cooldown"),
+        quota=found.get("quota"),
     )
 
 
 def _build_offer(found: Found, sink: Sink) -> Offer:
     before = len(sink.problems)
     _check_approval(found, sink)
+    _check_agents(found, sink)
     _check_durations(found, sink)
     _check_stages(found, sink)
     if "entitlements" not in found.values and "when" not in found.values:
         sink.report(found.place, "the offer does not say what it offers", "add `entitlements` or `when`")
     if len(sink.problems) > before:
         raise Unreadable
+    auto = found.get("auto_approve", False)
     return Offer(
         name=found.get("name"),
         file=sink.file,
         line=found.place.line,
-        selector=_selector(found),
+        selector=_selector(found, PEOPLE_AND_SERVICES),
         needs=_needs(found, found.get("max_total", found.get("max_duration"))),
         pending_timeout=found.get("pending_timeout", DEFAULT_PENDING_TIMEOUT),
         description=found.get("description", ""),
-        auto_approve=found.get("auto_approve", False),
+        auto_approve=bool(auto),
+        auto_rate=auto if isinstance(auto, Rate) else None,
+        in_parallel=found.get("approvals_in", ORDER) == PARALLEL,
+        post_review=found.get("break_glass"),
+        purpose=found.get("purpose", ""),
     )
 
 
 def _check_approval(found: Found, sink: Sink) -> None:
-    if found.get("auto_approve", False) and "approvals" in found.values:
-        place = found.place_of("auto_approve")
-        sink.report(place, "an offer with approvals is not approved automatically", "leave one of the two out")
-    if not found.get("auto_approve", False) and "approvals" not in found.values:
+    ways = [name for name in ("approvals", "auto_approve", "break_glass") if found.get(name)]
+    if len(ways) > 1:
+        place = found.place_of(ways[-1])
+        message = f"an offer has either `{ways[0]}` or `{ways[-1]}`: who decides would not be clear"
+        sink.report(place, message, "leave one of the two out")
+    if not ways:
         message = f"the offer `{found.get('name')}` says nothing about approval"
         sink.report(found.place, message, "add `approvals`, or `auto_approve: true` if nobody needs to approve")
+    if "approvals_in" in found.values and len(found.get("approvals", ())) < 2:  # noqa: PLR2004  an order of one
+        sink.report(found.place_of("approvals_in"), "there are no stages to put in order", "leave it out")
+
+
+def _check_agents(found: Found, sink: Sink) -> None:
+    if "agent" in found.get("kinds", ()) and "purpose" not in found.values:
+        sink.report(found.place_of("kinds"), "an offer to agents says for what", "add `purpose`: grants will carry it")
 
 
 def _check_durations(found: Found, sink: Sink) -> None:
@@ -166,11 +198,18 @@ def _check_forbid(found: Found, sink: Sink) -> None:
 
 
 def _build_file(found: Found, sink: Sink) -> PolicyFile:
-    if not found.get("offers") and not found.get("limits"):
+    if not any(found.get(part) for part in PARTS):
         raise sink.report(found.place, "the file has no rules", "add `offers` or `limits`")
-    return PolicyFile(found.get("offers", ()), found.get("limits", ()))
+    return PolicyFile(*(found.get(part, ()) for part in PARTS))
 
 
+def _order(text: str) -> str:
+    if text not in {ORDER, PARALLEL}:
+        raise InvalidInput(f"`{shown(text)}` is neither `{ORDER}` nor `{PARALLEL}`")
+    return text
+
+
+PARTS = ("offers", "limits", "facts", "claims")
 OFFER = Record(
     "an offer",
     (
@@ -179,7 +218,11 @@ OFFER = Record(
         Key("asked_by", PARTIES, "Who may ask for those in `to`, besides themselves and who answers for them."),
         Key("max_duration", DURATION, "The longest grant, e.g. `2h`.", required=True),
         *_NEEDS,
-        Key("auto_approve", Flag(), "Must be `true` if there are no `approvals`."),
+        Key("kinds", KINDS, "For which kinds of principal; `person` and `service` if left out."),
+        Key("purpose", PROSE, "What it is for: requests and grants carry it. Offers to agents must say it."),
+        Key("auto_approve", AUTO_APPROVE, "`true`, or how often for one person: nobody needs to approve."),
+        Key("approvals_in", Text(_order, {"enum": [ORDER, PARALLEL]}), "Stages in `order` or in `parallel`."),
+        Key("break_glass", POST_REVIEW, "It is given at once, when break-glass is asked for, and reviewed after."),
         Key("pending_timeout", DURATION, "How long a request waits for decisions; `24h` if left out."),
     ),
     _build_offer,
@@ -188,8 +231,16 @@ OFFER = Record(
             {"anyOf": [{"required": ["entitlements"]}, {"required": ["when"]}]},
             {
                 "oneOf": [
-                    {"required": ["approvals"], "properties": {"auto_approve": {"const": False}}},
-                    {"required": ["auto_approve"], "properties": {"auto_approve": {"const": True}, "approvals": False}},
+                    {"required": ["approvals"], "properties": {"auto_approve": {"const": False}, "break_glass": False}},
+                    {
+                        "required": ["auto_approve"],
+                        "properties": {
+                            "auto_approve": {"not": {"const": False}},
+                            "approvals": False,
+                            "break_glass": False,
+                        },
+                    },
+                    {"required": ["break_glass"], "properties": {"auto_approve": {"const": False}, "approvals": False}},
                 ]
             },
         ]
@@ -200,8 +251,10 @@ LIMIT = Record(
     (
         *_SELECTION,
         Key("to", PARTIES, "Whom it binds: whoever asks, benefits or stands behind them; everybody if left out."),
+        Key("kinds", KINDS, "Which kinds of beneficiary it binds; all if left out."),
         Key("max_duration", DURATION, "No grant may be longer."),
         *_NEEDS,
+        Key("quota", QUOTA, "How much one requester may ask."),
         Key("forbid", Flag(), "`true`: nothing that is selected is allowed."),
         Key("reason", PROSE, "Why it is forbidden; shown to who asked."),
     ),
@@ -217,7 +270,9 @@ POLICY_FILE = Record(
         Key("version", Whole(1, 1), "Version of the language: 1.", required=True),
         Key("offers", Many(OFFER, MOST_RULES), "What people may have. Nothing is allowed unless an offer allows it."),
         Key("limits", Many(LIMIT, MOST_RULES), "What binds whatever the offer."),
+        Key("facts", Many(FACT, MOST_CLAIMS), "What is always true of groups, for proofs."),
+        Key("claims", Many(CLAIM, MOST_CLAIMS), "What must never be possible; `lapse policy prove` decides it."),
     ),
     _build_file,
-    {"anyOf": [{"required": ["offers"]}, {"required": ["limits"]}]},
+    {"anyOf": [{"required": [part]} for part in PARTS]},
 )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lapse.domain.names import is_printable, shown
 from lapse.policy.language import MOST_RULES, POLICY_FILE, PolicyFile
 from lapse.policy.problems import PolicyErrors, Problem
-from lapse.policy.rules import Limit, Offer, Policy
+from lapse.policy.rules import Claim, Limit, Offer, Policy
 from lapse.policy.shape import Sink, Unreadable
 from lapse.policy.yaml_tree import read_tree
 
@@ -40,10 +40,19 @@ def parse(files: Mapping[str, str]) -> Policy:
         read += [file] if file is not None else []
     offers = tuple(offer for file in read for offer in file.offers)
     limits = tuple(limit for file in read for limit in file.limits)
+    claims = tuple(claim for file in read for claim in file.claims)
     problems += _duplicates((*offers, *limits))
+    problems += _duplicates(claims)
     if problems:
         raise PolicyErrors(problems)
-    return Policy(version=version_of(files), files=dict(files), offers=offers, limits=limits)
+    return Policy(
+        version=version_of(files),
+        files=dict(files),
+        offers=offers,
+        limits=limits,
+        facts=tuple(fact for file in read for fact in file.facts),
+        claims=claims,
+    )
 
 
 def version_of(files: Mapping[str, str]) -> str:
@@ -85,14 +94,15 @@ def _read_file(name: str, text: str, sink: Sink) -> PolicyFile | None:
     return None
 
 
-def _duplicates(rules: tuple[Offer | Limit, ...]) -> list[Problem]:
+def _duplicates(rules: Sequence[Offer | Limit | Claim]) -> list[Problem]:
     """One name, one rule: names are what the ledger and the people have. Too many rules are a problem, too."""
-    first: dict[str, Offer | Limit] = {}
+    first: dict[str, Offer | Limit | Claim] = {}
     problems = []
+    what = "claim" if rules and isinstance(rules[0], Claim) else "rule"
     for rule in rules:
         seen = first.setdefault(rule.name, rule)
         if seen is not rule:
-            message = f"there is a rule `{rule.name}` already, at {seen.file}:{seen.line}"
+            message = f"there is a {what} `{rule.name}` already, at {seen.file}:{seen.line}"
             problems.append(Problem(file=rule.file, line=rule.line, column=1, message=message, hint="rename one"))
     if len(rules) > MOST_RULES:
         rule = rules[MOST_RULES]

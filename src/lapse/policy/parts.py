@@ -1,4 +1,4 @@
-"""The parts that rules are made of: names, durations, patterns, stages, windows, tickets; used by `language`."""
+"""The parts that rules are made of: names, durations, patterns and windows; used by all that is written of them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from zoneinfo import ZoneInfo, available_timezones
 from lapse.domain.durations import parse_duration
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import check_name, check_text, shown
-from lapse.domain.terms import Stage
-from lapse.policy.patterns import ANYONE, parse_approver, parse_party, parse_pattern
+from lapse.policy.patterns import ANYONE, parse_party, parse_pattern
 from lapse.policy.problems import nearest
-from lapse.policy.rules import JustificationNeed, TicketNeed
-from lapse.policy.shape import Either, Found, Key, Many, Record, Sink, Text, Whole, Word
+from lapse.policy.shape import Found, Key, Many, Record, Sink, Text
 from lapse.policy.windows import DAY_MINUTES, DAYS, Window
 
 MOST_ITEMS = 100
 MOST_WINDOWS = 20
-MOST_STAGES = 5
-MOST_VOTES = 10
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
 _DAYS = re.compile(rf"({'|'.join(DAYS)})(?:-({'|'.join(DAYS)}))?", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
-_NAME_SCHEMA = {"pattern": "^[a-z0-9]([a-z0-9._@+-]{0,126}[a-z0-9])?$"}
+NAME_SCHEMA = {"pattern": "^[a-z0-9]([a-z0-9._@+-]{0,126}[a-z0-9])?$"}
 _DURATION_SCHEMA = {"pattern": "^ *(P[0-9WDTHMS]+|([0-9]+ *[wdhms] *)+) *$", "examples": ["2h", "1h30m", "PT8H"]}
 
 
@@ -64,12 +60,7 @@ def _prose(text: str) -> str:
     return clean
 
 
-def _system(text: str) -> str:
-    return check_name(text, what="ticket system")
-
-
-NAME = Text(lambda text: check_name(text, what="name of a rule"), _NAME_SCHEMA)
-STAGE_NAME = Text(lambda text: check_name(text, what="name of a stage"), _NAME_SCHEMA)
+NAME = Text(lambda text: check_name(text, what="name of a rule"), NAME_SCHEMA)
 PROSE = Text(_prose, {"minLength": 1, "maxLength": 1000})
 DURATION = Text(parse_duration, _DURATION_SCHEMA)
 CLOCK = Text(_clock, {"pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"})
@@ -79,31 +70,6 @@ PATTERNS = Many(
     or_one=True,
 )
 PARTIES = Many(Text(parse_party, {"examples": [ANYONE, "group:dba", "alice"]}), MOST_ITEMS, or_one=True)
-APPROVERS = Many(
-    Text(parse_approver, {"not": {"const": ANYONE}, "examples": ["owner", "manager", "group:dba"]}),
-    MOST_ITEMS,
-    or_one=True,
-)
-
-
-def _build_stage(found: Found, _: Sink) -> Stage:
-    return Stage(name=found.get("name", ""), quorum=found.get("quorum", 1), approvers=found.get("from"))
-
-
-STAGE = Record(
-    "a stage of approval",
-    (
-        Key("name", STAGE_NAME, "What people call this stage; made from `from` if left out."),
-        Key("quorum", Whole(1, MOST_VOTES), "How many distinct persons must say yes; 1 if left out."),
-        Key(
-            "from",
-            APPROVERS,
-            "Who may: `group:NAME`, `owner` of the resource, `manager` of the beneficiary, or names.",
-            required=True,
-        ),
-    ),
-    _build_stage,
-)
 
 
 def _build_window(found: Found, sink: Sink) -> Window:
@@ -131,29 +97,4 @@ WINDOW = Record(
     _build_window,
 )
 
-JUSTIFICATION = Either[JustificationNeed](
-    Word("required", JustificationNeed()),
-    Record(
-        "the need for a justification",
-        (Key("min_length", Whole(1, 1_000), "The least number of characters.", required=True),),
-        lambda found, _: JustificationNeed(min_length=found.get("min_length")),
-    ),
-)
-TICKET = Either[TicketNeed](
-    Word("required", TicketNeed()),
-    Record(
-        "the need for a ticket",
-        (
-            Key(
-                "systems",
-                Many(Text(_system, _NAME_SCHEMA), MOST_ITEMS, or_one=True),
-                "The ticket systems that count.",
-                required=True,
-            ),
-        ),
-        lambda found, _: TicketNeed(systems=found.get("systems")),
-    ),
-)
-
 WINDOWS = Many(WINDOW, MOST_WINDOWS)
-APPROVALS = Many(STAGE, MOST_STAGES)

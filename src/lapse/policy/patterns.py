@@ -16,6 +16,7 @@ from lapse.domain.resources import Entitlement, Resource
 from lapse.policy.values import Ask, PrincipalFacts
 
 ANYONE = "anyone"
+ON_CALL = "oncall"
 _PART = re.compile(r"[a-z0-9*?](?:[a-z0-9._@+*?-]{0,126}[a-z0-9*?])?", re.ASCII)
 _LONGEST_TAG = 256
 
@@ -85,7 +86,10 @@ def parse_party(text: str) -> str:
 
 
 def parse_approver(text: str) -> str:
-    """Read who may approve: `group:NAME`, `owner`, `manager` or a principal's name; never `anyone`."""
+    """Read who may approve: `group:NAME`, `owner`, `manager`, `oncall:ROTA` or a principal's name; never `anyone`."""
+    kind, colon, rota = text.partition(":")
+    if colon and kind == ON_CALL:
+        return f"{ON_CALL}:{check_name(rota, what='name of a rota')}"
     if text == ANYONE:
         raise InvalidInput(
             "approval by anyone is no approval", hint="name a group, `owner` (of the resource) or `manager`"

@@ -128,6 +128,23 @@ class Word(Generic[T]):
 
 
 @dataclass(frozen=True)
+class OrWord(Generic[T]):
+    """The value of `word` where that stands, else `other`."""
+
+    word: Word[T]
+    other: Shape[T]
+
+    def read(self, tree: Tree, sink: Sink) -> T:
+        """The value, by whichever fits."""
+        stands = isinstance(tree, Scalar) and tree.kind == "text" and tree.text == self.word.word
+        return (self.word if stands else self.other).read(tree, sink)
+
+    def schema(self) -> Schema:
+        """One of both."""
+        return {"anyOf": [self.word.schema(), self.other.schema()]}
+
+
+@dataclass(frozen=True)
 class Many(Generic[T]):
     """A list of 1 to `most` items without repetition; with `or_one` a single item may stand for a list of it."""
 

@@ -119,7 +119,8 @@ class Ask:
     """One question: may `beneficiary` have `entitlement` for `duration`, as `requester` asks at `at`?
 
     `total_duration` is the contiguous time that the beneficiary's person would hold the entitlement: this and all that
-    it touches, whether it extends them or not. Access would begin at `begins_at`. Durations are whole seconds, so that
+    it touches, whether it extends them or not. Access would begin at `begins_at`. With
+    `break_glass` the requester says that this is an emergency. Durations are whole seconds, so that
     data keeps them. Without `history` or `ticket_facts` nobody looked, and a rule that needs them fails.
     """
 
@@ -131,6 +132,7 @@ class Ask:
     total_duration: timedelta
     at: datetime
     is_extension: bool = False
+    break_glass: bool = False
     justification: str = ""
     ticket: Ticket | None = None
     starts_at: datetime | None = None
