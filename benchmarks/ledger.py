@@ -12,6 +12,7 @@ from _bench import AtLeast, Rounds, Row, report, row
 from _lapse import now
 
 from lapse.bootstrap.memory import tune_memory
+from lapse.bootstrap.threads import tune_threads
 from lapse.control.ledger_proofs import verify_stored_ledger
 from lapse.control.sequencer import Sequencer
 from lapse.enforcement.clock import SystemClock
@@ -27,6 +28,7 @@ ENTRIES, BATCH, ROUNDS = 40_000, 2_000, 5
 def main() -> None:
     """Alternate both ways of appending, then verify what was appended."""
     tune_memory()
+    tune_threads()
     measured: dict[str, list[float]] = {"lapse": [], "plain": []}
     verified: list[float] = []
     entries = _entries()

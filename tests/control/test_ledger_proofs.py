@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from fakes.ledger_store import MemoryLedgerStore
 from lapse.control import ledger_proofs
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.control.sequencer import Sequencer
-from lapse.domain.errors import Corrupt, NotFound
+from lapse.domain.errors import Corrupt, NotFound, Unavailable
 from lapse.ledger.canonical import encode
 from lapse.ledger.standalone import verify_bundle
 from support.clock import HandClock
@@ -27,6 +29,45 @@ async def test_a_stored_ledger_is_verified(store, monkeypatch):
         monkeypatch.setattr(ledger_proofs, "ROWS", rows)
         verdict = await verify_stored_ledger(store, [KEY], [store.checkpoints[300]])
         assert (verdict.ok, verdict.size) == (True, 900)
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 256, 299])
+async def test_others_go_on_while_a_ledger_is_verified(store, monkeypatch, at_once):
+    monkeypatch.setattr(ledger_proofs, "SLICE", at_once)
+    turns = 0
+
+    async def go_on() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(go_on())
+    assert (await verify_stored_ledger(store, [KEY], [store.checkpoints[300]])).ok
+    others.cancel()
+    assert turns >= 900 // at_once
+
+
+async def test_a_read_that_fails_is_no_verdict(store, monkeypatch):
+    monkeypatch.setattr(ledger_proofs, "ROWS", 256)
+    store.fail_next("tiles")
+    with pytest.raises(Unavailable):
+        await verify_stored_ledger(store, [KEY])
+
+
+async def test_whether_more_can_be_read_does_not_matter_after_a_broken_row(store, monkeypatch):
+    monkeypatch.setattr(ledger_proofs, "ROWS", 256)
+    read = store.entries
+
+    async def read_the_first(start, end):
+        if start > 0:
+            raise Unavailable("the store does not answer")
+        return await read(start, end)
+
+    monkeypatch.setattr(store, "entries", read_the_first)
+    store.bodies[6] = b"{}"
+    verdict = await verify_stored_ledger(store, [KEY])
+    assert (verdict.ok, verdict.first_broken) == (False, 5)
 
 
 async def test_an_empty_ledger_is_ok():

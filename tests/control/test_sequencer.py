@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fakes.ledger_store import MemoryLedgerStore
 from lapse.control.ledger_proofs import verify_stored_ledger
-from lapse.control.sequencer import FIRST_PAUSE, POLL, Sequencer
+from lapse.control.sequencer import FIRST_PAUSE, POLL, SLICE, Sequencer
 from lapse.domain.errors import Conflict, Corrupt, Unavailable
 from lapse.ledger.checkpoint import open_checkpoint
 from support.clock import HandClock
@@ -56,6 +56,18 @@ async def test_a_batch_is_limited_and_run_once_takes_all(store):
     assert await small.sequence_once() == 4
     assert await small.run_once() == 6
     assert sorted(store.checkpoints) == [4, 8, 10]
+    assert await verified(store)
+
+
+async def test_writers_go_on_while_a_batch_is_hashed(store):
+    store.append(bodies(3 * SLICE))
+    placing = asyncio.create_task(sequencer(store).sequence_once())
+    turns = 0
+    while not placing.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 3
+    assert await placing == 3 * SLICE
     assert await verified(store)
 
 

@@ -5,7 +5,10 @@ Called by `lapse ledger verify` and by the review, before it relies on history a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import TypeAlias
 
 from lapse.domain.data import Json
 from lapse.domain.errors import Corrupt, NotFound
@@ -13,11 +16,15 @@ from lapse.ledger import tiles
 from lapse.ledger.bundle import proof_bundle, tiles_for_bundle
 from lapse.ledger.checkpoint import Checkpoint, Key, open_checkpoint
 from lapse.ledger.merkle import EMPTY_ROOT
+from lapse.ledger.tiles import TileId
 from lapse.ledger.verify import LedgerVerifier, Verdict
 from lapse.ports import LedgerStore
 
-ROWS = 4096
-"""How many entries are read and checked at a time: few enough that whatever else this process does is not held up."""
+_Piece: TypeAlias = tuple[Sequence[tuple[int, bytes]], Mapping[TileId, bytes]]
+
+ROWS, SLICE = 4096, 512
+"""How many entries are read at a time, and how many are checked in one go: few enough, that whatever else this process
+does is not held up."""
 
 
 async def verify_stored_ledger(ledger: LedgerStore, keys: Sequence[Key], earlier: Sequence[bytes] = ()) -> Verdict:
@@ -30,13 +37,10 @@ async def verify_stored_ledger(ledger: LedgerStore, keys: Sequence[Key], earlier
         verifier = LedgerVerifier(sealed, [open_checkpoint(kept, keys) for kept in earlier])
     except Corrupt as error:
         return Verdict(ok=False, size=0, root=EMPTY_ROOT, problem=error.message)
-    start, going_on = 0, True
-    while start < sealed.size and going_on:
-        end = min(start + ROWS, sealed.size)
-        stored = await ledger.tiles(tiles.tiles_over(start, end))
-        rows = await ledger.entries(start, end)
-        going_on = verifier.feed(rows, lambda level, index, stored=stored: stored.get((level, index)))  # type: ignore[misc]
-        start = end
+    async with aclosing(_pieces(ledger, sealed.size)) as pieces:
+        async for rows, stored in pieces:
+            if not await _feed(verifier, rows, stored):
+                break
     return verifier.verdict()
 
 
@@ -62,6 +66,34 @@ async def prove_entries(
     kept = open_checkpoint(earlier, keys) if earlier is not None else None
     stored = await ledger.tiles(tiles_for_bundle(wanted, sealed, kept))
     return proof_bundle(rows, note, keys, tile=lambda level, index: stored.get((level, index)), earlier=earlier)
+
+
+async def _pieces(ledger: LedgerStore, size: int) -> AsyncGenerator[_Piece, None]:
+    """The entries with the hash tiles over them. The next piece is read while one is checked."""
+    ahead = asyncio.create_task(_read(ledger, 0, min(ROWS, size)))
+    try:
+        for start in range(ROWS, size + ROWS, ROWS):
+            piece = await ahead
+            ahead = asyncio.create_task(_read(ledger, start, min(start + ROWS, size)))
+            yield piece
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def _read(ledger: LedgerStore, start: int, end: int) -> _Piece:
+    if start >= end:
+        return [], {}
+    return await ledger.entries(start, end), await ledger.tiles(tiles.tiles_over(start, end))
+
+
+async def _feed(verifier: LedgerVerifier, rows: Sequence[tuple[int, bytes]], stored: Mapping[TileId, bytes]) -> bool:
+    """Check a piece, and let others go on in between; False once something is broken."""
+    for start in range(0, max(len(rows), 1), SLICE):
+        await asyncio.sleep(0)
+        if not verifier.feed(rows[start : start + SLICE], lambda level, index: stored.get((level, index))):
+            return False
+    return True
 
 
 async def _sealed(ledger: LedgerStore, keys: Sequence[Key]) -> Checkpoint:

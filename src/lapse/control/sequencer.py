@@ -21,7 +21,9 @@ from lapse.ledger.merkle import EMPTY_ROOT, check_consistency, consistency_path,
 from lapse.ledger.tiles import TileId
 from lapse.ports import Clock, LedgerStore, NextBatch, Signer
 
-BATCH = 4096
+BATCH, SLICE = 4096, 512
+"""How many entries get their place together, and how many are hashed in one go."""
+
 POLL = timedelta(seconds=1)
 ATTEMPTS = 5
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=500), timedelta(seconds=30)
@@ -107,10 +109,14 @@ class Sequencer:
         return len(batch.entries)
 
     async def _extend(self, head: Checkpoint, batch: NextBatch) -> None:
-        stored = _reader(batch.edge)
-        changed = tiles.extend(head.size, [leaf_hash(body) for _, body in batch.entries], stored)
-        size = head.size + len(batch.entries)
-        root = tiles.tree_root(size, tiles.overlay(changed, stored))
+        size, changed = head.size, dict[TileId, bytes]()
+        tree = tiles.overlay(changed, _reader(batch.edge))
+        for start in range(0, len(batch.entries), SLICE):
+            hashes = [leaf_hash(body) for _, body in batch.entries[start : start + SLICE]]
+            changed |= tiles.extend(size, hashes, tree)
+            size += len(hashes)
+            await asyncio.sleep(0)  # writers go on
+        root = tiles.tree_root(size, tree)
         note = seal(size, root, self._signer)
         await self._ledger.commit_batch(head.size, [key for key, _ in batch.entries], changed, note)
         self._last = Checkpoint(self._signer.name, size, root)

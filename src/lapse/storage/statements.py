@@ -123,7 +123,7 @@ class Compiled:
     @property
     def as_lines(self) -> str:
         """This select of ledger entries as one row: how many, the first and the last id, and the bodies as lines."""
-        lines = "CAST(group_concat(body, char(10)) AS BLOB)"
+        lines = "CAST(group_concat(body, '\n') AS BLOB)"
         return f"SELECT count(*), min(id), max(id), {lines} FROM ({self.sql})"  # noqa: S608  compiled SQL
 
     def positional(self, values: Values) -> list[object]:

@@ -23,6 +23,7 @@ from lapse.bootstrap.logs import Logger, set_up_logs
 from lapse.bootstrap.memory import tune_memory
 from lapse.bootstrap.running import running
 from lapse.bootstrap.setup import refuse_foreign_ledger
+from lapse.bootstrap.threads import tune_threads
 from lapse.domain.errors import Unavailable
 from lapse.entrypoints.api.app import create_api
 from lapse.storage.instance_lock import acquire
@@ -60,6 +61,7 @@ async def _serve(home: Home, settings: Settings, listener: socket.socket, log: L
         async with running(app, log):
             with _announced(home, url):
                 tune_memory()
+                tune_threads()
                 log.info("serving", url=url, home=str(home.path), local_users=settings.local_users)
                 await server.serve(sockets=[listener])
             log.info("ending")
