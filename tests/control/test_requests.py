@@ -81,7 +81,7 @@ async def test_a_preview_records_nothing(world):
         ({"hours": 24 * 365_000}, InvalidInput, "366 days"),
         ({"starts_at": START - timedelta(hours=1)}, InvalidInput, "in the past"),
         ({"starts_at": START + timedelta(days=400)}, InvalidInput, "days away"),
-        ({"beneficiary": "carol"}, Refused, "may not ask for"),
+        ({"beneficiary": "carol"}, Refused, "does not let `alice` ask for `carol`"),
         ({"beneficiary": "unknown"}, NotFound, "unknown"),
     ],
 )

@@ -17,12 +17,13 @@ from lapse.control.questions import NewRequest
 from lapse.control.requests import create_request
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
+from lapse.domain.notices import Notice
 from lapse.domain.principals import Account, Group, Principal, PrincipalKind
 from lapse.domain.resources import Entitlement, Resource
 from lapse.domain.targets import Target
 from lapse.enforcement.enforcer import Enforcer
 from lapse.enforcement.parts import Parts
-from lapse.ports import Page, Store
+from lapse.ports import Page, Store, TicketSource
 from support.clock import HandClock
 
 POLICY = """
@@ -31,6 +32,8 @@ offers:
   - name: readers
     entitlements: [pg-prod/reader]
     to: [anyone]
+    kinds: [person, service, agent]
+    purpose: looking into orders
     max_duration: 4h
     max_total: 8h
     approvals:
@@ -98,6 +101,7 @@ class World:
         self.target = FakeConnector(clock=self.clock)
         self.troubles: list[tuple[str, str]] = []
         self.steps: list[str] = []
+        self.notices: list[Notice] = []
         self._ids = itertools.count(1)
         self.parts = Parts(
             store=self.store,
@@ -114,6 +118,7 @@ class World:
             connector=lambda _resource: self.target,
             new_id=self.new_id,
             wake=self.enforcer.wake,
+            notify=self.notices.append,
         )
 
     @classmethod
@@ -133,6 +138,9 @@ class World:
 
     def new_id(self, prefix: str) -> str:
         return f"{prefix}_{next(self._ids):06d}"
+
+    def use_tickets(self, tickets: TicketSource) -> None:
+        self.control = replace(self.control, tickets=tickets)
 
     def actor(self, name: str) -> Actor:
         return Actor(name=name, scopes=PEOPLE)

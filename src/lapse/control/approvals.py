@@ -1,41 +1,98 @@
-"""What follows from an approved request: its grant."""
+"""What follows from an approved request: its grants, and after break-glass the review that is due.
+
+Requests of one bundle are granted together: their grants come with the last approval, or not at all. Called by
+`requests` where nobody needs to approve, and by `decisions` with the last vote.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from lapse.control.context import Control
+from lapse.domain.aftermath import Aftermath
+from lapse.domain.approval import interested_persons, persons_of
 from lapse.domain.grants import Grant
-from lapse.domain.requests import Request, RequestEvent
-from lapse.ledger.entry import changed, created
+from lapse.domain.notices import Notice, NoticeKind
+from lapse.domain.recurrence import occurrences
+from lapse.domain.requests import Request, RequestEvent, RequestState
+from lapse.ledger.entry import Entry, changed, created
 from lapse.ports import Transaction
 
 
 async def approve_request(
     control: Control, tx: Transaction, request: Request, *, actor: str, reason: str = ""
 ) -> Request:
-    """Close `request` as approved and schedule its grant, in the caller's transaction."""
+    """Close `request` as approved and schedule what it grants, in the caller's transaction."""
     now = control.now()
     approved = request.after(RequestEvent.APPROVE, at=now, reason=reason)
-    grant = _grant(control, approved)
     await tx.save_request(approved)
-    await tx.add_grants([grant])
-    approval = changed("request.approved", request, approved, request.id, at=now, actor=actor, grant=grant.id)
-    schedule = created("grant.scheduled", grant, grant.id, at=now, actor=actor, request=request.id)
-    await tx.append([replace(entry, policy_version=request.policy_version) for entry in (approval, schedule)])
+    complete = await _complete(tx, approved)
+    grants = [grant for one in complete for grant in _grants(control, one)]
+    own = [grant.id for grant in grants if grant.request_id == approved.id]
+    approval = changed("request.approved", request, approved, request.id, at=now, actor=actor, grants=list(own))
+    await tx.append([replace(approval, policy_version=request.policy_version)])
+    await tx.add_grants(grants)
+    await tx.append([_scheduled(grant, now, actor) for grant in grants])
+    if approved.terms.post_review is not None:
+        await _after_break_glass(control, tx, approved, actor)
     return approved
 
 
-def _grant(control: Control, request: Request) -> Grant:
+async def _complete(tx: Transaction, approved: Request) -> Sequence[Request]:
+    """The requests whose grants come now: this one, or its whole bundle if it was the last; () while others wait."""
+    if not approved.bundle:
+        return (approved,)
+    bundle = await tx.requests_in_bundle(approved.bundle)
+    return bundle if all(one.state is RequestState.APPROVED for one in bundle) else ()
+
+
+def _grants(control: Control, request: Request) -> list[Grant]:
     now = control.now()
+    since = max(request.starts_at or now, now)
+    begins = [since] if request.repeats is None else occurrences(request.repeats, since)
+    return [_grant(control, request, starts_at) for starts_at in begins]
+
+
+def _grant(control: Control, request: Request, starts_at: datetime) -> Grant:
     return Grant(
         id=control.new_id("gra"),
         request_id=request.id,
         beneficiary=request.beneficiary,
         entitlement=request.entitlement,
-        starts_at=max(request.starts_at or now, now),
+        starts_at=starts_at,
         duration=request.requested_duration,
         policy_version=request.policy_version,
-        created_at=now,
+        created_at=control.now(),
         extends=request.extends,
+        purpose=request.terms.purpose,
     )
+
+
+def _scheduled(grant: Grant, at: datetime, actor: str) -> Entry:
+    entry = created("grant.scheduled", grant, grant.id, at=at, actor=actor, request=grant.request_id)
+    return replace(entry, policy_version=grant.policy_version)
+
+
+async def _after_break_glass(control: Control, tx: Transaction, request: Request, actor: str) -> None:
+    """Make it loud, and have somebody look at it by a time."""
+    review, now = request.terms.post_review, control.now()
+    if review is None:
+        return
+    due = Aftermath(
+        id=control.new_id("aft"),
+        request_id=request.id,
+        beneficiary=request.beneficiary,
+        entitlement=request.entitlement,
+        reviewers=review.reviewers,
+        created_at=now,
+        due_at=now + review.within,
+    )
+    await tx.add_aftermath(due)
+    used = created("breakglass.used", due, request.id, at=now, actor=actor, requester=request.requester)
+    await tx.append([replace(used, policy_version=request.policy_version)])
+    catalog = await tx.catalog()
+    told = sorted(persons_of(review.reviewers, request, catalog) - interested_persons(request, catalog))
+    text = f"`{request.requester}` used break-glass for `{request.entitlement}`: {request.justification}"
+    control.notify(Notice(kind=NoticeKind.BREAK_GLASS, subject=due.id, to=tuple(told), text=text, at=now))

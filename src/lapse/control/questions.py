@@ -5,20 +5,23 @@ Called by `requests` when something is asked and by `decisions` when an old requ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lapse.control.context import Control
 from lapse.control.guards import acting_principal, refuse_leaver, require_party_to
+from lapse.control.history import with_facts
 from lapse.domain.actors import Actor
 from lapse.domain.catalog import Catalog
 from lapse.domain.durations import check_duration
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.grants import LIVE, Grant
-from lapse.domain.names import check_text, shown
-from lapse.domain.requests import Request, Ticket
+from lapse.domain.names import check_text
+from lapse.domain.recurrence import occurrences
+from lapse.domain.requests import Recurrence, Request, Ticket
 from lapse.domain.times import format_time
-from lapse.policy import Ask, Evaluation, ask_for, evaluate
+from lapse.policy import Ask, Evaluation, Policy, ask_for, evaluate
 from lapse.ports import Reader
 
 FURTHEST_START = timedelta(days=90)
@@ -36,6 +39,8 @@ class NewRequest:
     ticket: Ticket | None = None
     starts_at: datetime | None = None
     extends: str | None = None
+    repeats: Recurrence | None = None
+    break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +59,7 @@ async def question(control: Control, reader: Reader, actor: Actor, wanted: NewRe
     requester = acting_principal(actor, catalog)
     entitlement = catalog.entitlement(wanted.entitlement)
     wanted = _checked(wanted, requester.name, now)
-    _may_ask_for(requester.name, wanted.beneficiary, catalog)
+    refuse_leaver(catalog, catalog.principal(wanted.beneficiary).name)
     extended = await _extended(reader, actor, wanted, catalog)
     connector = await control.connector_for(reader, entitlement.resource)
     login = catalog.principal(wanted.beneficiary).account_on(entitlement.resource)
@@ -70,15 +75,18 @@ async def question(control: Control, reader: Reader, actor: Actor, wanted: NewRe
         justification=wanted.justification,
         ticket=wanted.ticket,
         starts_at=_start(extended, wanted.starts_at or now),
+        break_glass=wanted.break_glass,
         at=now,
     )
-    return Question(wanted=wanted, ask=ask, evaluation=evaluate(await control.policy(reader), ask))
+    policy = await control.policy(reader)
+    asks = [await with_facts(control, reader, policy, one) for one in _occurring(ask, wanted)]
+    return Question(wanted=wanted, ask=asks[0], evaluation=_together(asks, [evaluate(policy, one) for one in asks]))
 
 
-async def ask_again(reader: Reader, request: Request) -> Ask:
+async def ask_again(control: Control, reader: Reader, policy: Policy, request: Request) -> Ask:
     """The question of an existing request, asked about the people and resources as they are now."""
     extended = await reader.grant(request.extends) if request.extends else None
-    return ask_for(
+    ask = ask_for(
         await reader.catalog(),
         requester=request.requester,
         beneficiary=request.beneficiary,
@@ -89,8 +97,31 @@ async def ask_again(reader: Reader, request: Request) -> Ask:
         justification=request.justification,
         ticket=request.ticket,
         starts_at=_start(extended, request.starts_at or request.created_at),
+        break_glass=request.terms.break_glass,
         at=request.created_at,
     )
+    first = _occurring(ask, request)[0]
+    return await with_facts(control, reader, policy, first, besides=request.id)
+
+
+def _occurring(ask: Ask, wanted: NewRequest | Request) -> list[Ask]:
+    """One question for each occurrence; of what does not repeat, the one."""
+    if wanted.repeats is None:
+        return [ask]
+    return [replace(ask, starts_at=begins) for begins in occurrences(wanted.repeats, ask.begins_at)]
+
+
+def _together(asks: Sequence[Ask], answers: Sequence[Evaluation]) -> Evaluation:
+    """The answer to all occurrences: every one must be allowed, and with the same approvals."""
+    for ask, answer in zip(asks, answers, strict=True):
+        if answer.terms is None:
+            return answer if len(asks) == 1 else replace(answer, reason=f"on {ask.begins_at:%Y-%m-%d}: {answer.reason}")
+        if answers[0].terms is not None and answer.terms.stages != answers[0].terms.stages:
+            raise Refused(
+                f"on {ask.begins_at:%Y-%m-%d} other approvals are needed than on {asks[0].begins_at:%Y-%m-%d}",
+                hint="ask for those days separately",
+            )
+    return answers[0]
 
 
 def _checked(wanted: NewRequest, requester: str, now: datetime) -> NewRequest:
@@ -104,6 +135,8 @@ def _checked(wanted: NewRequest, requester: str, now: datetime) -> NewRequest:
             f"the start {format_time(wanted.starts_at)} is more than {FURTHEST_START.days} days away",
             hint="ask again nearer to the time",
         )
+    if wanted.repeats is not None and wanted.extends is not None:
+        raise InvalidInput("an extension does not repeat", hint="extend the one grant")
     return replace(
         wanted,
         duration=check_duration(wanted.duration),
@@ -120,18 +153,6 @@ def _checked_ticket(ticket: Ticket | None) -> Ticket | None:
         system=check_text(ticket.system, what="ticket system", longest=64),
         number=check_text(ticket.number, what="ticket number", longest=64),
     )
-
-
-def _may_ask_for(requester: str, beneficiary: str, catalog: Catalog) -> None:
-    """For oneself, or for an agent or service one answers for."""
-    target = catalog.principal(beneficiary)
-    refuse_leaver(catalog, target.name)
-    person = catalog.person_of(requester)
-    if requester != beneficiary and (person is None or person not in catalog.humans_behind(beneficiary)):
-        raise Refused(
-            f"`{shown(requester)}` may not ask for `{target.name}`",
-            hint="people ask for themselves and their agents",
-        )
 
 
 async def _extended(reader: Reader, actor: Actor, wanted: NewRequest, catalog: Catalog) -> Grant | None:

@@ -5,6 +5,7 @@ A request that the policy denies leaves no request behind, but a ledger entry wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,13 +17,15 @@ from lapse.domain.actors import Actor, Scope
 from lapse.domain.approval import eligible_persons
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import to_data
-from lapse.domain.errors import Refused
+from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.names import check_text
-from lapse.domain.requests import Request, RequestEvent
+from lapse.domain.requests import Request, RequestEvent, RequestState
 from lapse.domain.terms import Terms
 from lapse.ledger.entry import Entry, changed, created
 from lapse.policy import Evaluation
 from lapse.ports import Transaction
+
+MOST_IN_BUNDLE = 20
 
 
 async def preview_request(control: Control, actor: Actor, wanted: NewRequest) -> Evaluation:
@@ -39,7 +42,16 @@ async def create_request(control: Control, actor: Actor, wanted: NewRequest) -> 
         Refused: the policy (with its reason), a lock, or the requester's own state forbids it.
         InvalidInput, NotFound: something in `wanted` cannot be right.
     """
+    return (await create_bundle(control, actor, [wanted]))[0]
+
+
+async def create_bundle(control: Control, actor: Actor, wanted: Sequence[NewRequest]) -> Sequence[Request]:
+    """Record requests that are granted together or not at all; where the policy denies one, none is made.
+
+    Raises: as `create_request`.
+    """
     actor.require(Scope.REQUEST)
+    _check_bundle(wanted)
     result = await control.store.write(lambda tx: _create(control, tx, actor, wanted))
     control.wake()
     if isinstance(result, Evaluation):
@@ -67,7 +79,10 @@ async def expire_requests(control: Control, limit: int = 200) -> int:
     async def work(tx: Transaction) -> int:
         now = control.now()
         due = await tx.requests_to_expire(now, limit)
-        for request in due:
+        for found in due:
+            request = await tx.request(found.id) if found.bundle else found
+            if request.state is not RequestState.PENDING:
+                continue  # it went with another of its bundle
             await close_request(
                 tx,
                 request,
@@ -99,23 +114,64 @@ async def extend_grant(
 async def close_request(
     tx: Transaction, request: Request, event: RequestEvent, *, at: datetime, actor: str, reason: str
 ) -> Request:
-    """Take `request` to the state after `event`, with its ledger entry."""
+    """Take `request` to the state after `event`, with its ledger entry; what waits in its bundle is cancelled."""
     closed = request.after(event, at=at, reason=reason)
     await tx.save_request(closed)
     entry = changed(f"request.{closed.state}", request, closed, request.id, at=at, actor=actor)
     await tx.append([replace(entry, policy_version=request.policy_version)])
+    if closed.bundle:
+        await _close_bundle(tx, closed, at=at)
     return closed
 
 
-async def _create(control: Control, tx: Transaction, actor: Actor, wanted: NewRequest) -> Request | Evaluation:
-    asked = await question(control, tx, actor, wanted)
-    catalog = await tx.catalog()
-    refuse_locked(await tx.locks(), catalog, [asked.ask.requester.name, asked.ask.beneficiary.name], wanted.entitlement)
+async def _close_bundle(tx: Transaction, closed: Request, *, at: datetime) -> None:
+    reason = f"request {closed.id} of the same bundle is {closed.state}"
+    for other in await tx.requests_in_bundle(closed.bundle):
+        if other.state is not RequestState.PENDING:
+            continue
+        cancelled = other.after(RequestEvent.CANCEL, at=at, reason=reason)
+        await tx.save_request(cancelled)
+        entry = changed("request.cancelled", other, cancelled, other.id, at=at, actor="system:bundle")
+        await tx.append([replace(entry, policy_version=other.policy_version)])
+
+
+async def _create(
+    control: Control, tx: Transaction, actor: Actor, wanted: Sequence[NewRequest]
+) -> Sequence[Request] | Evaluation:
+    catalog, locks = await tx.catalog(), await tx.locks()
+    asked = [await question(control, tx, actor, one) for one in wanted]
+    for one in asked:
+        names = [one.ask.requester.name, one.ask.beneficiary.name]
+        refuse_locked(locks, catalog, names, one.wanted.entitlement)
+    refused = [one for one in asked if one.evaluation.terms is None]
+    if refused:
+        await tx.append([_refusal(one, actor) for one in refused])
+        return _named(refused[0], among=len(wanted))
+    bundle = control.new_id("bun") if len(wanted) > 1 else ""
+    return [await _record(control, tx, actor, one, bundle) for one in asked]
+
+
+def _named(refused: Question, *, among: int) -> Evaluation:
+    """The refusal, which says of which one it speaks where there are several."""
+    answer = refused.evaluation
+    return answer if among == 1 else replace(answer, reason=f"`{refused.wanted.entitlement}`: {answer.reason}")
+
+
+def _check_bundle(wanted: Sequence[NewRequest]) -> None:
+    names = [one.entitlement for one in wanted]
+    if not names:
+        raise InvalidInput("nothing is asked for", hint="name at least one entitlement")
+    if len(names) > MOST_IN_BUNDLE:
+        raise InvalidInput(f"these are {len(names)} entitlements, {MOST_IN_BUNDLE} at most", hint="ask in several goes")
+    if len(set(names)) < len(names):
+        raise InvalidInput("an entitlement is asked for twice", hint="name each once")
+
+
+async def _record(control: Control, tx: Transaction, actor: Actor, asked: Question, bundle: str) -> Request:
     if asked.evaluation.terms is None:
-        await tx.append([_refusal(asked, actor)])
-        return asked.evaluation
-    request = _request(control, asked, asked.evaluation.terms)
-    _refuse_unreachable_quorum(request, catalog)
+        raise TypeError("only what is allowed becomes a request")
+    request = replace(_request(control, asked, asked.evaluation.terms), bundle=bundle)
+    _refuse_unreachable_quorum(request, await tx.catalog())
     await tx.add_request(request)
     await tx.append([_creation(request, asked, actor)])
     if request.terms.stages:
@@ -139,6 +195,7 @@ def _request(control: Control, asked: Question, terms: Terms) -> Request:
         ticket=wanted.ticket,
         starts_at=wanted.starts_at,
         extends=wanted.extends,
+        repeats=wanted.repeats,
     )
 
 

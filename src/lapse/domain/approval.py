@@ -63,10 +63,12 @@ def eligible_persons(stage: Stage, request: Request, catalog: Catalog) -> frozen
     """
     if not (catalog.answerable(request.requester) and catalog.answerable(request.beneficiary)):
         return frozenset()
-    persons: set[str] = set()
-    for party in stage.approvers:
-        persons |= catalog.persons_in(_resolve(party, request, catalog))
-    return frozenset(persons - interested_persons(request, catalog))
+    return persons_of(stage.approvers, request, catalog) - interested_persons(request, catalog)
+
+
+def persons_of(parties: Iterable[str], request: Request, catalog: Catalog) -> frozenset[str]:
+    """The active persons that `parties` stand for where `request` is concerned."""
+    return frozenset[str]().union(*(catalog.persons_in(_resolve(party, request, catalog)) for party in parties))
 
 
 def tally(request: Request, decisions: Iterable[Decision], catalog: Catalog) -> Tally:

@@ -65,6 +65,16 @@ class Catalog:
             return chain[-1].name if chain else None
         return None
 
+    def root_of(self, name: str) -> str:
+        """The principal that `name` is an alias of, in the end; itself if it is none, empty if that is not known."""
+        chain = self._identities(name)
+        return chain[-1].name if chain else ""
+
+    def names_of(self, name: str) -> frozenset[str]:
+        """`name` and all other names of the same principal: what is a person's is not an account's."""
+        root = self.root_of(name)
+        return self._names_by_root.get(root, frozenset()) | {name} if root else frozenset({name})
+
     def humans_behind(self, name: str) -> frozenset[str]:
         """Every person behind `name`: itself after aliases, and sponsor or owner of agents and services."""
         return self._behind(name)[0]
@@ -126,6 +136,14 @@ class Catalog:
             for key in {(account.resource, account.login) for account in principal.accounts}:
                 owners[key] = None if key in owners else principal.name
         return owners
+
+    @cached_property
+    def _names_by_root(self) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for name, principal in self.principals.items():
+            root = self.root_of(name) if principal.alias_of else name
+            found.setdefault(root, set()).add(name)
+        return {root: frozenset(names) for root, names in found.items()}
 
     @cached_property
     def _groups_by_member(self) -> dict[str, frozenset[str]]:

@@ -83,7 +83,7 @@ class Grant:
     `account` is the login on the target (for an ephemeral login: the one created for this grant).
     `held_before` says whether the account already had the role, by no grant of ours, when activation began:
     such access is standing, is reported as that, and is left as it was found at the end.
-    `extends` names the grant that this one continues; both share the account.
+    `extends` names the grant that this one continues; both share the account. `purpose` is what its offer pinned.
     """
 
     id: str
@@ -102,6 +102,7 @@ class Grant:
     ended_at: Instant | None = None
     end_reason: EndReason | None = None
     extends: str | None = None
+    purpose: str = ""
     attempts: int = 0
     next_attempt_at: Instant | None = None
     last_error: str = ""

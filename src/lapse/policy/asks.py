@@ -75,7 +75,7 @@ def ask_for(  # noqa: PLR0913  one argument a fact of the request; all but three
 def principal_facts(catalog: Catalog, name: str) -> PrincipalFacts:
     """What `catalog` says of the principal called `name`; `NotFound` if nothing."""
     principal = catalog.principal(name)
-    person = _root(catalog, principal)
+    person = catalog.root_of(name)
     humans = catalog.humans_behind(name)
     groups = catalog.groups_of(name) | (catalog.groups_of(person) if person else frozenset())
     human_groups = frozenset[str]().union(*(catalog.groups_of(human) for human in humans))
@@ -95,17 +95,6 @@ def principal_facts(catalog: Catalog, name: str) -> PrincipalFacts:
         owner=principal.owner,
         active=_may_act(catalog, principal, person),
     )
-
-
-def _root(catalog: Catalog, principal: Principal) -> str:
-    seen: set[str] = set()
-    current: Principal | None = principal
-    while current is not None and current.name not in seen:
-        if not current.alias_of:
-            return current.name
-        seen.add(current.name)
-        current = catalog.principals.get(current.alias_of)
-    return ""
 
 
 def _may_act(catalog: Catalog, principal: Principal, person: str) -> bool:

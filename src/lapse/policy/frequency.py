@@ -6,17 +6,24 @@ Called by `checks`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from lapse.domain.durations import human_duration
 from lapse.domain.names import shown
 from lapse.policy.results import Check, Status
 from lapse.policy.rules import Budget, Quota, Rate
-from lapse.policy.values import Ask, History
+from lapse.policy.values import Ask, History, PastGrant
 
 Interval = tuple[datetime, datetime]
 _SECOND = timedelta(seconds=1)
+
+
+def contiguous(ask: Ask, grants: Iterable[PastGrant]) -> timedelta:
+    """The length of the stretch without a gap that what is asked for would make with `grants` of the entitlement."""
+    asked = (ask.begins_at, ask.begins_at + ask.duration)
+    held = [(grant.begins_at, grant.ends_at) for grant in grants if grant.begins_at < grant.ends_at]
+    return next(end - start for start, end in joined([*held, asked]) if start <= asked[0] and end >= asked[1])
 
 
 def budget_check(budget: Budget, ask: Ask) -> Check:
@@ -44,7 +51,7 @@ def cooldown_check(cooldown: timedelta, ask: Ask) -> Check:
     history = _reaching(ask, begin - cooldown)
     if history is None:
         return _unknown("cooldown", words)
-    for start, over in _joined(_held(ask, history)):
+    for start, over in joined(_held(ask, history)):
         if start <= end and over >= begin:
             continue  # it touches this one: together they are one stretch, which `max_total` bounds
         if timedelta(0) < begin - over < cooldown:
@@ -113,15 +120,15 @@ def _held(ask: Ask, history: History) -> list[Interval]:
     ]
 
 
-def _joined(intervals: Sequence[Interval]) -> list[Interval]:
+def joined(intervals: Sequence[Interval]) -> list[Interval]:
     """The union, as intervals that do not touch, in order."""
-    joined: list[Interval] = []
+    union: list[Interval] = []
     for start, end in sorted(intervals):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        if union and start <= union[-1][1]:
+            union[-1] = (union[-1][0], max(end, union[-1][1]))
         else:
-            joined.append((start, end))
-    return joined
+            union.append((start, end))
+    return union
 
 
 def _fullest(held: Sequence[Interval], asked: Interval, per: timedelta) -> timedelta:
@@ -129,10 +136,10 @@ def _fullest(held: Sequence[Interval], asked: Interval, per: timedelta) -> timed
 
     What lies in a stretch grows and shrinks linearly as it moves, so the fullest begins or ends with an interval.
     """
-    joined = _joined([*held, asked])
-    starts = [start for start, _ in joined] + [end - per for _, end in joined]
+    union = joined([*held, asked])
+    starts = [start for start, _ in union] + [end - per for _, end in union]
     touching = [start for start in starts if start < asked[1] and start + per > asked[0]]
-    return max(sum((_overlap(one, (start, start + per)) for one in joined), timedelta(0)) for start in touching)
+    return max(sum((_overlap(one, (start, start + per)) for one in union), timedelta(0)) for start in touching)
 
 
 def _overlap(one: Interval, other: Interval) -> timedelta:

@@ -16,12 +16,15 @@ from lapse.policy.values import Ask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeededFacts:
-    """`lookback` is how far before the asked beginning grants and requests matter, None if they do not.
+    """`stretch` is the longest contiguous time that could be allowed: grants since then decide how long it would be.
+
+    `lookback` is how far before the asked beginning grants and requests matter, None if they do not.
 
     `justifications` is how many of the requester's last ones; `pending` and `post_reviews` whether those matter;
     `ticket` whether the ticket must be looked up.
     """
 
+    stretch: timedelta = timedelta(0)
     lookback: timedelta | None = None
     justifications: int = 0
     pending: bool = False
@@ -41,6 +44,7 @@ def needed_facts(policy: Policy, ask: Ask) -> NeededFacts:
     spans = [span for rule in rules for span in _spans(rule)]
     needs = [rule.needs for rule in rules]
     return NeededFacts(
+        stretch=max((n.max_total for n in needs if n.max_total is not None), default=timedelta(0)),
         lookback=max(spans, default=None),
         justifications=max((n.justification.unlike_last for n in needs if n.justification is not None), default=0),
         pending=any(n.quota is not None and n.quota.pending is not None for n in needs),
