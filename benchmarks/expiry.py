@@ -17,6 +17,7 @@ from _bench import AtMost, Rounds, Row, percentile, report, row
 from _lapse import LAPSE_PASSWORD, active_grant, catalog, now, parts, prepare, sqlite_store
 
 from lapse.bootstrap.memory import tune_memory
+from lapse.bootstrap.threads import tune_threads
 from lapse.connectors import connect
 from lapse.domain.grants import GrantState
 from lapse.enforcement.enforcer import Enforcer
@@ -30,6 +31,7 @@ LOGINS = [f"user{number:05d}" for number in range(MEMBERSHIPS)]
 def main() -> None:
     """Run both parts and report them."""
     tune_memory()
+    tune_threads()
     with PrivatePostgres(durable=True) as server:
         dsn = prepare(server, LOGINS)
         rows = [*asyncio.run(_memberships(server, dsn)), *asyncio.run(_sessions(server, dsn))]
