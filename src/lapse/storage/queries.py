@@ -108,6 +108,7 @@ GRANTS_OF_ACCOUNTS = Query(
 GRANTS_GOING_ON = Query(
     select(grants.c.doc).where(
         Among(grants.c.account, "accounts"),
+        grants.c.due_at.is_not(None),
         or_(
             grants.c.state == GrantState.ACTIVATING.value,
             and_(grants.c.state == GrantState.ACTIVE.value, grants.c.due_at > bindparam("at")),
