@@ -166,12 +166,8 @@ async def test_only_its_people_or_an_administrator_cancel_a_request(world):
 
 
 async def test_an_old_request_is_no_way_round_a_new_rule(world):
-    from lapse.control.policies import activate_policy
-
     request = await world.ask(hours=4)
-    await activate_policy(
-        world.control, world.admin(), {"policy.yaml": POLICY.replace("max_duration: 4h", "max_duration: 1h")}
-    )
+    await world.change_policy(POLICY.replace("max_duration: 4h", "max_duration: 1h"))
     with pytest.raises(Refused, match="policy changed"):
         await approve(world.control, world.actor("bob"), request.id)
     assert (await deny(world.control, world.actor("bob"), request.id, "ask again")).state is RequestState.DENIED

@@ -21,7 +21,7 @@ from lapse.control.decisions import approve, deny
 from lapse.control.grants import issue_credential, release, revoke
 from lapse.control.ledger_proofs import verify_stored_ledger
 from lapse.control.locks import lock, unlock
-from lapse.control.policies import activate_policy
+from lapse.control.policies import activate_proposal, reject_proposal, withdraw_proposal
 from lapse.control.questions import NewRequest
 from lapse.control.requests import cancel_request, create_request, extend_grant
 from lapse.control.sequencer import Sequencer
@@ -79,6 +79,7 @@ async def everything(world):
             await reader.locks(in_force=False),
             await reader.catalog(),
             await reader.active_policy(),
+            await reader.proposals(),
             await reader.targets(),
             await reader.tokens(),
         )
@@ -105,6 +106,10 @@ async def issued(world):
     return (await tokens.issue_token(world.control, world.admin(), "alice", [Scope.REQUEST], life=HOUR))[0]
 
 
+async def proposed(world):
+    return await world.propose(OTHER_POLICY)
+
+
 async def nothing(_world):
     return None
 
@@ -120,7 +125,7 @@ def leave(world, _):
     return catalogs.apply(world.control, world.admin(), wanted)
 
 
-OTHER_POLICY = {"policy.yaml": POLICY.replace("4h", "3h")}
+OTHER_POLICY = POLICY.replace("4h", "3h")
 USE_CASES = {
     "ask": (nothing, ask),
     "approve": (pending, lambda w, r: approve(w.control, w.actor("bob"), r.id)),
@@ -132,7 +137,10 @@ USE_CASES = {
     "lock": (live, lambda w, _: lock(w.control, w.admin(), LockKind.PRINCIPAL, "alice", "laptop stolen")),
     "unlock": (locked, lambda w, one: unlock(w.control, w.admin("root2"), one.id)),
     "leave": (live, leave),
-    "policy": (nothing, lambda w, _: activate_policy(w.control, w.admin(), OTHER_POLICY)),
+    "propose": (nothing, lambda w, _: w.propose(OTHER_POLICY)),
+    "activate": (proposed, lambda w, p: activate_proposal(w.control, w.admin("root2"), p.id)),
+    "reject": (proposed, lambda w, p: reject_proposal(w.control, w.admin("root2"), p.id, "too short")),
+    "withdraw": (proposed, lambda w, p: withdraw_proposal(w.control, w.admin(), p.id)),
     "target": (nothing, lambda w, _: targets.add_target(w.control, w.admin(), "pg-prod", "env:PG_PROD_DSN")),
     "token": (nothing, lambda w, _: issued(w)),
     "no token": (issued, lambda w, token: tokens.revoke_token(w.control, w.admin(), token.id)),

@@ -12,7 +12,7 @@ from datetime import timedelta
 from fakes.connector import FakeConnector
 from fakes.store import FakeStore
 from lapse.control.context import Control
-from lapse.control.policies import activate_policy
+from lapse.control.policies import activate_policy, activate_proposal, propose_policy
 from lapse.control.questions import NewRequest
 from lapse.control.requests import create_request
 from lapse.domain.actors import Actor, Scope
@@ -23,6 +23,7 @@ from lapse.domain.resources import Entitlement, Resource
 from lapse.domain.targets import Target
 from lapse.enforcement.enforcer import Enforcer
 from lapse.enforcement.parts import Parts
+from lapse.policy.effects import Effects
 from lapse.ports import Page, Store, TicketSource
 from support.clock import HandClock
 
@@ -157,6 +158,17 @@ class World:
     async def change_catalog(self, **changes: object) -> None:
         catalog = await self.read(lambda r: r.catalog())
         await self.store.write(lambda tx: tx.replace_catalog(replace(catalog, **changes)))
+
+    async def propose(self, policy: str, who: str = "root", effects: Effects | None = None):
+        base = await self.read(lambda r: r.active_policy())
+        files = {"policy.yaml": policy}
+        return await propose_policy(
+            self.control, self.admin(who), files, "a rule changed", base=base.version, effects=effects or Effects()
+        )
+
+    async def change_policy(self, policy: str) -> None:
+        proposal = await self.propose(policy)
+        await activate_proposal(self.control, self.admin("root2"), proposal.id, accept_unknown="a test")
 
     async def read(self, work):
         return await self.store.read(work)

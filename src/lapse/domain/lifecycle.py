@@ -62,6 +62,9 @@ _PAST = {
     "begin": "activated",
     "end": "ended",
     "confirm": "confirmed",
+    "activate": "activated",
+    "reject": "rejected",
+    "withdraw": "withdrawn",
 }
 
 

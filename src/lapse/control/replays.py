@@ -1,0 +1,176 @@
+"""Read everything that was asked from the ledger and replay it under another policy.
+
+Entries are read in pages and decoded only as far as a replay looks at them; those of other kinds are told by their last
+bytes and skipped. Called by `bootstrap`, for `lapse policy replay` and for the effects of a proposal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from lapse.domain.errors import LapseError
+from lapse.domain.terms import Terms
+from lapse.ledger.canonical import decode
+from lapse.policy.recorded import RecordedAsk, decoded
+from lapse.policy.replay import Replay, ReplayReport
+from lapse.policy.rules import Policy
+from lapse.ports import LedgerStore
+
+PAGE = 5_000
+OnProgress = Callable[[int, int], None]
+
+_TYPE = b'"type":"'
+_TAIL = 80
+"""Canonical entries end with their type and version, within so many bytes."""
+
+_OUT_OF_ORDER = 1_000
+"""Entries that were written at the same time may be placed a little out of order."""
+
+_MOST_TERMS = 10_000
+
+
+class _Asking(msgspec.Struct, frozen=True, gc=False):
+    ask: RecordedAsk
+
+
+class _Made(msgspec.Struct, frozen=True, gc=False):
+    terms: msgspec.Raw
+
+
+class _Created(msgspec.Struct, frozen=True, gc=False):
+    after: _Made
+    context: _Asking
+    subject: str
+
+
+class _Refused(msgspec.Struct, frozen=True, gc=False):
+    context: _Asking
+    subject: str
+
+
+class _Promise(msgspec.Struct, frozen=True, gc=False):
+    request_id: str
+    duration: timedelta
+
+
+class _Scheduled(msgspec.Struct, frozen=True, gc=False):
+    after: _Promise
+    subject: str
+
+
+class _Times(msgspec.Struct, frozen=True, gc=False):
+    activated_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class _Changed(msgspec.Struct, frozen=True, gc=False):
+    after: _Times
+    at: datetime
+    subject: str
+
+
+async def replay_ledger(
+    ledger: LedgerStore, policy: Policy, since: datetime, until: datetime, on_progress: OnProgress = lambda _d, _t: None
+) -> ReplayReport:
+    """Everything that was asked from `since` on, before `until`, as `policy` would have answered it."""
+    size = await ledger.size()
+    start = max(0, await _first_from(ledger, since, size) - _OUT_OF_ORDER)
+    reader = EntryReader(Replay(policy), since, until)
+    for begin in range(start, size, PAGE):
+        rows = await ledger.entries(begin, min(begin + PAGE, size))
+        reader.feed(body for _, body in rows)
+        on_progress(min(begin + PAGE, size) - start, size - start)
+    return reader.replay.report(since, until)
+
+
+class EntryReader:
+    """Takes in canonical entries and tells a `Replay` what happened between `since` and `until`."""
+
+    def __init__(self, replay: Replay, since: datetime, until: datetime) -> None:
+        self.replay = replay
+        self._since, self._until = since, until
+        self._terms: dict[bytes, Terms] = {}
+        self._readers: dict[bytes, Callable[[bytes], None]] = {
+            b"request.created": self._created,
+            b"request.refused": self._refused,
+            b"request.denied": self._closed,
+            b"request.cancelled": self._closed,
+            b"request.expired": self._closed,
+            b"grant.scheduled": self._scheduled,
+            b"grant.activating": self._began,
+            b"grant.active": self._began,
+            b"grant.ended": self._ended,
+            b"grant.activation_failed": self._ended,
+        }
+
+    def feed(self, bodies: Iterable[bytes]) -> None:
+        """Take in the next entries, in order."""
+        for body in bodies:
+            at = body.rfind(_TYPE, len(body) - _TAIL) + len(_TYPE)
+            read = self._readers.get(body[at : body.find(b'"', at)])
+            if read is not None:
+                try:
+                    read(body)
+                except (LapseError, msgspec.DecodeError, UnicodeDecodeError):
+                    self.replay.unreadable()
+
+    def _created(self, body: bytes) -> None:
+        entry = _read_created(body)
+        if self._since <= entry.context.ask.at < self._until:
+            self.replay.asked(entry.subject, entry.context.ask, self._terms_of(bytes(entry.after.terms)))
+
+    def _refused(self, body: bytes) -> None:
+        entry = _read_refused(body)
+        if self._since <= entry.context.ask.at < self._until:
+            self.replay.asked(entry.subject, entry.context.ask, None)
+
+    def _closed(self, body: bytes) -> None:
+        self.replay.closed(_read_changed(body).subject)
+
+    def _scheduled(self, body: bytes) -> None:
+        entry = _read_scheduled(body)
+        self.replay.granted(entry.after.request_id, entry.subject, entry.after.duration)
+
+    def _began(self, body: bytes) -> None:
+        entry = _read_changed(body)
+        if entry.after.activated_at is not None:
+            self.replay.began(entry.subject, entry.after.activated_at)
+
+    def _ended(self, body: bytes) -> None:
+        entry = _read_changed(body)
+        self.replay.ended(entry.subject, entry.after.ended_at or entry.at)
+
+    def _terms_of(self, raw: bytes) -> Terms:
+        found = self._terms.get(raw)
+        if found is None:
+            if len(self._terms) >= _MOST_TERMS:
+                self._terms.clear()
+            found = self._terms[raw] = decoded(Terms, raw)
+        return found
+
+
+async def _first_from(ledger: LedgerStore, since: datetime, size: int) -> int:
+    """The place of the first entry from `since` on; entries are very nearly in order of time."""
+    low, high = 0, size
+    while low < high:
+        middle = (low + high) // 2
+        rows = await ledger.entries(middle, middle + 1)
+        if rows and decode(rows[0][1]).at < since:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _reader(kind: Any) -> Any:
+    return msgspec.json.Decoder(kind).decode
+
+
+_read_created = _reader(_Created)
+_read_refused = _reader(_Refused)
+_read_scheduled = _reader(_Scheduled)
+_read_changed = _reader(_Changed)
