@@ -22,6 +22,20 @@ def sequencer(store: MemoryLedgerStore, **options) -> Sequencer:
     return Sequencer(store, SIGNER, HandClock(), **options)
 
 
+class FirstReadIsSlow(MemoryLedgerStore):
+    """Others go on for a while before the first caller hears what was read."""
+
+    slow = True
+
+    async def next_batch(self, limit):
+        batch = await super().next_batch(limit)
+        if self.slow:
+            self.slow = False
+            for _ in range(1000):
+                await asyncio.sleep(0)
+        return batch
+
+
 @pytest.fixture
 def store() -> MemoryLedgerStore:
     return MemoryLedgerStore()
@@ -204,6 +218,14 @@ async def test_many_sequencers_place_every_entry_once(store):
             await asyncio.sleep(0)
 
     await asyncio.gather(*(work(worker) for worker in workers))
+    assert await verified(store)
+
+
+async def test_two_tasks_that_call_one_sequencer_are_no_second_history():
+    store = FirstReadIsSlow()
+    store.append(bodies(2))
+    shared = sequencer(store, batch=1)
+    assert await asyncio.gather(shared.sequence_once(), shared.sequence_once()) == [1, 1]
     assert await verified(store)
 
 

@@ -180,7 +180,7 @@ BAD = {
     "a policy with a wrong condition": (
         activating(POLICY.replace("max_duration: 4h", "when: principal.nam ==\n    max_duration: 4h")),
         InvalidInput,
-        "p.yaml:7:",
+        "p.yaml:9:27",
     ),
     "a policy that explodes": (activating(_bomb()), InvalidInput, "anchors and aliases"),
     "a catalog without what is granted": (as_admin(_apply_without_reader), Refused, "is granted"),

@@ -87,7 +87,8 @@ async def at_desk(app: App, work: Callable[[Desk], Awaitable[T]]) -> T:
     if not app.serving:
         return await work(desk_of(app))
     # What is on record so far is sealed first: the other thread cannot, while this one holds the sequencer's lease.
-    await app.sequencer.sequence_once()
+    while await app.sequencer.sequence_once():
+        pass
     return await asyncio.to_thread(asyncio.run, _apart(app, work))
 
 

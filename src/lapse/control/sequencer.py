@@ -32,7 +32,10 @@ _RESTORE = "stop lapse, find out who changed the store, and restore the ledger's
 
 
 class Sequencer:
-    """The one that appends to the tree. Several may run: a lease lets one work, the store refuses the others."""
+    """The one that appends to the tree. Several may run: a lease lets one work, the store refuses the others.
+
+    One object may be called by several tasks at once.
+    """
 
     def __init__(
         self, ledger: LedgerStore, signer: Signer, clock: Clock, *, batch: int = BATCH, poll: timedelta = POLL
@@ -45,6 +48,7 @@ class Sequencer:
         self._poll = poll
         self._keys = [key_of(signer)]
         self._last: Checkpoint | None = None
+        self._placing = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event, wake: asyncio.Event | None = None) -> None:
         """Place entries until `stop`. `wake` says that there are new ones; they are found without it too, later.
@@ -86,10 +90,12 @@ class Sequencer:
             Unavailable: the store does not answer. The batch may have been placed all the same: the next call
                 reads anew, and places nothing twice.
         """
-        for _ in range(ATTEMPTS - 1):
-            with suppress(Conflict):
-                return await self._place_batch()
-        return await self._place_batch()
+        # What `_last` is compared with must be younger: one of several callers at a time reads, places and remembers.
+        async with self._placing:
+            for _ in range(ATTEMPTS - 1):
+                with suppress(Conflict):
+                    return await self._place_batch()
+            return await self._place_batch()
 
     async def _work(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
         while not stop.is_set():
