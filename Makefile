@@ -39,7 +39,7 @@ $(STAMPS)/uv: tools/bootstrap.sh
 
 $(STAMPS)/synced: $(STAMPS)/uv pyproject.toml uv.lock src/lapse/__init__.py
 	@echo "venv: installing what uv.lock names"
-	@$(BIN)/uv sync --locked --quiet
+	@$(BIN)/uv sync --locked --all-extras --quiet
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/debian: tools/debian-packages.txt tools/debian_packages.sh | $(STAMPS)/uv
