@@ -27,6 +27,7 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.delegations import Delegation
 from lapse.domain.grants import Grant, GrantState
 from lapse.domain.locks import Lock
+from lapse.domain.notices import Notice, Places, Posting, PostingState
 from lapse.domain.proposals import Proposal
 from lapse.domain.requests import Decision, Request, RequestState, Ticket
 from lapse.domain.reviews import Item, Review
@@ -192,6 +193,15 @@ class Reader(Protocol):
         ...
 
     async def proposal(self, proposal_id: str) -> Proposal: ...
+    async def postings(self, page: Page, *, states: Iterable[PostingState] = ()) -> Sequence[Posting]:
+        """Notices of the outbox."""
+        ...
+
+    async def postings_due(self, now: datetime, limit: int) -> Sequence[Posting]:
+        """Waiting notices with `due_at <= now`, oldest first."""
+        ...
+
+    async def posting(self, posting_id: str) -> Posting: ...
     async def locks(self, *, in_force: bool = True) -> Sequence[Lock]: ...
     async def lock(self, lock_id: str) -> Lock: ...
     async def catalog(self) -> Catalog: ...
@@ -243,6 +253,11 @@ class Transaction(Reader, Protocol):
     async def add_proposal(self, proposal: Proposal) -> None: ...
     async def save_proposal(self, proposal: Proposal) -> None:
         """Optimistic, like `save_request`."""
+        ...
+
+    async def add_postings(self, postings: Sequence[Posting]) -> None: ...
+    async def save_postings(self, postings: Sequence[Posting]) -> None:
+        """All or none; optimistic, like `save_request`."""
         ...
 
     async def add_lock(self, lock: Lock) -> None: ...
@@ -402,9 +417,25 @@ class Directory(Protocol):
 
 
 class Notifier(Protocol):
-    """Tells people. Never raises: a notice that cannot be sent is logged and retried by the outbox."""
+    """One way to tell people. What it cannot deliver now, the outbox gives it again later."""
 
-    async def notify(self, event: str, subject: str, text: str, recipients: Sequence[str]) -> None: ...
+    @property
+    def name(self) -> str:
+        """What configuration calls it; its places begin with it."""
+        ...
+
+    def places(self, notice: Notice, catalog: Catalog) -> Places:
+        """Where `notice` goes by this way; nowhere if it does not carry this kind of notice."""
+        ...
+
+    async def send(self, posting: Posting, place: str) -> None:
+        """Deliver to one of `places`, in bounded time; the posting's id goes along.
+
+        Raises:
+            Unavailable: it did not work, or nobody knows whether it did: it is tried again.
+            Refused: this place will never take it.
+        """
+        ...
 
 
 class Engine(Protocol):

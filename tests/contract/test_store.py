@@ -13,6 +13,7 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Conflict, NotFound
 from lapse.domain.grants import EndReason, GrantState
 from lapse.domain.locks import Lock, LockKind
+from lapse.domain.notices import Attempt, Notice, NoticeKind, Posting, PostingState
 from lapse.domain.principals import Account, Group, Principal
 from lapse.domain.requests import RequestEvent, RequestState, Ticket
 from lapse.domain.resources import Entitlement, OnDrift, Resource
@@ -662,3 +663,36 @@ async def test_empty_batches_do_nothing(store):
 
     await store.write(work)
     assert await store.ledger.pending(5) == []
+
+
+# the outbox
+
+
+def a_posting(key, *, due_at=NOW):
+    notice = Notice(kind=NoticeKind.DECIDED, subject="req_1", to=("ann", "bob"), text="approved ✓", at=NOW)
+    return Posting(id=key, notice=notice, due_at=due_at)
+
+
+async def test_notices_are_due_oldest_first_until_they_are_sent(store):
+    later, now, sooner = (
+        a_posting("not_1", due_at=NOW + HOUR),
+        a_posting("not_2"),
+        a_posting("not_3", due_at=NOW - HOUR),
+    )
+    await put(store, lambda tx: tx.add_postings([later, now, sooner]))
+    assert await store.read(lambda r: r.postings_due(NOW, 5)) == [sooner, now]
+    assert await store.read(lambda r: r.postings_due(NOW, 1)) == [sooner]
+    sent = sooner.tried(Attempt(sent={"mail:a": NOW}, complete=True), at=NOW, give_up_after=HOUR)
+    await put(store, lambda tx: tx.save_postings([sent]))
+    assert await ids(store, lambda r: r.postings_due(NOW, 5)) == ["not_2"]
+    assert await store.read(lambda r: r.posting("not_3")) == sent
+    assert await ids(store, lambda r: r.postings(ALL)) == ["not_1", "not_2", "not_3"]
+    assert await ids(store, lambda r: r.postings(ALL, states=[PostingState.SENT])) == ["not_3"]
+    assert await ids(store, lambda r: r.postings(Page(limit=1), states=[PostingState.WAITING])) == ["not_2"]
+
+
+async def test_of_two_that_take_a_notice_one_gets_it(store):
+    posting = a_posting("not_1")
+    await put(store, lambda tx: tx.add_postings([posting]), lambda tx: tx.save_postings([posting.taken(NOW + HOUR)]))
+    with pytest.raises(Conflict):
+        await put(store, lambda tx: tx.save_postings([posting.taken(NOW + HOUR)]))

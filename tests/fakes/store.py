@@ -20,6 +20,7 @@ from lapse.domain.delegations import Delegation
 from lapse.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from lapse.domain.grants import ENDING, GRANT_LIFE, LIVE, Grant, GrantState
 from lapse.domain.locks import Lock
+from lapse.domain.notices import Posting, PostingState
 from lapse.domain.proposals import Proposal, ProposalState
 from lapse.domain.requests import Decision, Request, RequestState
 from lapse.domain.reviews import Item, Review
@@ -42,6 +43,7 @@ TABLES = (
     "template",
     "aftermath",
     "proposal",
+    "notice",
     "policy",
     "target",
     "token",
@@ -177,6 +179,17 @@ class FakeTransaction:
     async def proposal(self, proposal_id: str) -> Proposal:
         return self._one("proposal", proposal_id)
 
+    async def postings(self, page: Page, *, states: Iterable[PostingState] = ()) -> Sequence[Posting]:
+        wanted = frozenset(states)
+        return _page(page, (p for p in self._where("notice") if not wanted or p.state in wanted))
+
+    async def postings_due(self, now: datetime, limit: int) -> Sequence[Posting]:
+        due = [p for p in self._where("notice", state=PostingState.WAITING) if p.due_at <= now]
+        return sorted(due, key=lambda p: (p.due_at, p.id))[:limit]
+
+    async def posting(self, posting_id: str) -> Posting:
+        return self._one("notice", posting_id)
+
     async def locks(self, *, in_force: bool = True) -> Sequence[Lock]:
         return [lock for lock in self._where("lock") if not in_force or lock.removed_at is None]
 
@@ -249,6 +262,14 @@ class FakeTransaction:
     async def save_grants(self, grants: Sequence[Grant]) -> None:
         for grant in grants:
             self._save("grant", grant)
+
+    async def add_postings(self, postings: Sequence[Posting]) -> None:
+        for posting in postings:
+            self._add("notice", posting.id, posting)
+
+    async def save_postings(self, postings: Sequence[Posting]) -> None:
+        for posting in postings:
+            self._save("notice", posting)
 
     async def add_lock(self, lock: Lock) -> None:
         self._add("lock", lock.id, lock)

@@ -16,6 +16,7 @@ QUICK = {
     "grants due": queries.GRANTS_DUE,
     "grants due besides": queries.GRANTS_DUE_BESIDES,
     "requests due": queries.REQUESTS_DUE,
+    "notices due": queries.NOTICES_DUE,
     "next due": queries.NEXT_DUE,
     "next due after": queries.NEXT_DUE_AFTER,
     "grants of accounts": queries.GRANTS_OF_ACCOUNTS,
@@ -70,7 +71,7 @@ def test_an_index_answers(plan, name):
             assert "USING" in step, step
 
 
-@pytest.mark.parametrize("name", ["grants due", "requests due", "next due", "next due after"])
+@pytest.mark.parametrize("name", ["grants due", "requests due", "notices due", "next due", "next due after"])
 def test_what_is_due_is_read_in_order_without_sorting(plan, name):
     steps = explained(plan, QUICK[name])
     assert len(steps) == 1

@@ -102,7 +102,6 @@ class World:
         self.target = FakeConnector(clock=self.clock)
         self.troubles: list[tuple[str, str]] = []
         self.steps: list[str] = []
-        self.notices: list[Notice] = []
         self._ids = itertools.count(1)
         self.parts = Parts(
             store=self.store,
@@ -119,7 +118,6 @@ class World:
             connector=lambda _resource: self.target,
             new_id=self.new_id,
             wake=self.enforcer.wake,
-            notify=self.notices.append,
         )
 
     @classmethod
@@ -136,6 +134,11 @@ class World:
         await world.store.write(set_up)
         await activate_policy(world.control, world.admin(), {"policy.yaml": policy})
         return world
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What was posted, in order (on the fake store)."""
+        return [posting.notice for posting in self.store.tables["notice"].values()]
 
     def new_id(self, prefix: str) -> str:
         return f"{prefix}_{next(self._ids):06d}"

@@ -1,4 +1,4 @@
-"""What runs beside the API in a server: enforcer, sequencer, request expiry, reconciliation.
+"""What runs beside the API in a server: enforcer, sequencer, request expiry, notices, reconciliation.
 
 A part that fails is logged and started again after a pause that doubles up to a minute; none ends silently.
 """
@@ -12,11 +12,14 @@ from datetime import timedelta
 
 from lapse.bootstrap.app import App
 from lapse.bootstrap.logs import Logger
+from lapse.control.delivery import deliver_due
 from lapse.control.requests import expire_requests
 from lapse.domain.errors import LapseError
 from lapse.enforcement.reconcile import reconcile_resource
+from lapse.notify.log import LogWay
 
 HOUSEKEEPING_EVERY = timedelta(seconds=2)
+NOTICES_EVERY = timedelta(seconds=1)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
@@ -26,10 +29,12 @@ Part = Callable[[asyncio.Event], Awaitable[None]]
 async def running(app: App, log: Logger) -> AsyncIterator[None]:
     """Run every background part of `app` while the body runs; at the end each finishes what it has in hand."""
     stop = asyncio.Event()
+    ways = (LogWay(log.info),)
     parts: dict[str, Part] = {
         "enforcer": app.enforcer.run,
         "sequencer": app.sequencer.run,
         "housekeeping": _Every(app, HOUSEKEEPING_EVERY, lambda: _housekeep(app)),
+        "notices": _Every(app, NOTICES_EVERY, lambda: deliver_due(app.control, ways)),
         "reconciler": _Every(app, app.settings.reconcile_every, lambda: _reconcile_all(app, log)),
     }
     tasks = [asyncio.create_task(_kept_up(name, part, stop, log), name=name) for name, part in parts.items()]
@@ -43,7 +48,7 @@ async def running(app: App, log: Logger) -> AsyncIterator[None]:
 class _Every:
     """Runs a job, then waits for `every` (or the end), and so on."""
 
-    def __init__(self, app: App, every: timedelta, job: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, app: App, every: timedelta, job: Callable[[], Awaitable[object]]) -> None:
         self._app, self._every, self._job = app, every, job
 
     async def __call__(self, stop: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lapse.control.context import Control
+from lapse.control.notices import post
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.approval import interested_persons, persons_of
 from lapse.domain.grants import Grant
@@ -95,4 +96,5 @@ async def _after_break_glass(control: Control, tx: Transaction, request: Request
     catalog = await tx.catalog()
     told = sorted(persons_of(review.reviewers, request, catalog) - interested_persons(request, catalog))
     text = f"`{request.requester}` used break-glass for `{request.entitlement}`: {request.justification}"
-    control.notify(Notice(kind=NoticeKind.BREAK_GLASS, subject=due.id, to=tuple(told), text=text, at=now))
+    notice = Notice(kind=NoticeKind.BREAK_GLASS, subject=due.id, to=tuple(told), text=text, at=now)
+    await post(control, tx, [notice])

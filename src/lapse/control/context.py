@@ -8,7 +8,6 @@ from datetime import datetime
 
 from lapse.domain.errors import NotFound, Refused, Unavailable
 from lapse.domain.names import shown
-from lapse.domain.notices import Notice
 from lapse.policy import Policy, parse
 from lapse.ports import Clock, Connector, PolicyVersion, Reader, Rotas, Store, TicketSource
 
@@ -36,7 +35,7 @@ class PolicyBook:
 class Control:
     """Everything a use case may use. `connector` gives the connector of a resource, or raises a `LapseError`.
 
-    `notify` must return at once. Without `tickets` no ticket can be looked up, without `rotas` nobody is on call.
+    Without `tickets` no ticket can be looked up, without `rotas` nobody is on call.
     """
 
     store: Store
@@ -44,7 +43,6 @@ class Control:
     connector: Callable[[str], Connector]
     new_id: Callable[[str], str]
     wake: Callable[[], None] = lambda: None
-    notify: Callable[[Notice], None] = lambda _notice: None
     tickets: TicketSource | None = None
     rotas: Rotas | None = None
     policies: PolicyBook = field(default_factory=PolicyBook)

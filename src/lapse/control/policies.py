@@ -11,6 +11,7 @@ from datetime import datetime
 
 from lapse.control.context import Control
 from lapse.control.guards import acting_principal, covering_lock
+from lapse.control.notices import post
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import Json, to_data
@@ -90,11 +91,10 @@ async def propose_policy(
             via=actor.via,
         )
         await tx.append([entry])
+        await post(control, tx, [_notice(proposal)])
         return proposal
 
-    proposal = await control.store.write(work)
-    control.notify(_notice(proposal))
-    return proposal
+    return await control.store.write(work)
 
 
 async def activate_proposal(

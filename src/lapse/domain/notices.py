@@ -1,11 +1,18 @@
-"""Notices: what somebody should hear about now. Made by use cases and by the clock; carried by whatever is set up."""
+"""Notices: what somebody should hear about now, and the outbox in which each waits until it is delivered.
+
+Use cases and the clock post notices in the transaction of the change that they tell of; `control.delivery` sends them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lapse.domain.times import Instant
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 
 
 class NoticeKind(StrEnum):
@@ -19,6 +26,7 @@ class NoticeKind(StrEnum):
     BREAK_GLASS = "break_glass"
     REVIEW_DUE = "review_due"
     POLICY_PROPOSED = "policy_proposed"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +38,69 @@ class Notice:
     to: tuple[str, ...]
     text: str
     at: Instant
+
+
+class PostingState(StrEnum):
+    """Where a notice is: `failed` is given up, after days or because a place will never take it."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where one notice goes by one way: `reached` are its places there, `missing` the names that have none."""
+
+    reached: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What one try brought: places that took the notice, that never will (and why), and what went wrong."""
+
+    sent: Mapping[str, Instant] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """A notice in the outbox. Its `id` goes with every delivery, so that a receiver can drop what comes twice.
+
+    While it waits it is tried at `due_at`; whoever tries it puts that off first, which keeps others away meanwhile.
+    `sent` says when each place took it, `refused` why a place never will; `error` is what went wrong last.
+    """
+
+    id: str
+    notice: Notice
+    due_at: Instant
+    state: PostingState = PostingState.WAITING
+    attempts: int = 0
+    sent: Mapping[str, Instant] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+    closed_at: Instant | None = None
+    version: int = 0
+
+    def taken(self, until: datetime) -> Posting:
+        """This posting while somebody tries to deliver it; from `until` on another may."""
+        return replace(self, due_at=until, attempts=self.attempts + 1, version=self.version + 1)
+
+    def tried(self, attempt: Attempt, *, at: datetime, give_up_after: timedelta) -> Posting:
+        """This posting after a try: sent, to be tried again after a pause that grows, or given up."""
+        sent, refused = {**self.sent, **attempt.sent}, {**self.refused, **attempt.refused}
+        after = replace(self, sent=sent, refused=refused, error=attempt.error, version=self.version + 1)
+        if attempt.complete:
+            reached = not refused and (sent or not attempt.error)
+            return replace(after, state=PostingState.SENT if reached else PostingState.FAILED, closed_at=at)
+        if at >= self.notice.at + give_up_after:
+            return replace(after, state=PostingState.FAILED, closed_at=at)
+        return replace(after, due_at=at + _pause(self.attempts))
+
+
+def _pause(attempts: int) -> timedelta:
+    doublings = min(max(attempts - 1, 0), 20)
+    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)

@@ -21,6 +21,7 @@ from lapse.storage.schema import (
     grants,
     items,
     locks,
+    notices,
     policies,
     proposals,
     replies,
@@ -80,6 +81,7 @@ def _due(table: Table) -> Select[tuple[str]]:
 GRANTS_DUE = Query(_due(grants))
 GRANTS_DUE_BESIDES = Query(_due(grants).where(not_(Among(grants.c.resource, "besides"))))
 REQUESTS_DUE = Query(_due(requests))
+NOTICES_DUE = Query(_due(notices))
 _earliest = (
     select(grants.c.due_at).where(grants.c.due_at.is_not(None)).order_by(grants.c.due_at).limit(literal_column("1"))
 )

@@ -14,6 +14,7 @@ from lapse.domain.errors import NotFound
 from lapse.domain.grants import GRANT_LIFE, Grant, GrantState
 from lapse.domain.locks import Lock
 from lapse.domain.names import shown
+from lapse.domain.notices import Posting, PostingState
 from lapse.domain.proposals import Proposal
 from lapse.domain.requests import REQUEST_LIFE, Decision, Request, RequestState
 from lapse.domain.reviews import Item, Review
@@ -186,6 +187,20 @@ class SqlReader:
     async def proposal(self, proposal_id: str) -> Proposal:
         """One policy proposal."""
         return await self._one(shelves.PROPOSALS, proposal_id)
+
+    async def postings(self, page: Page, *, states: Iterable[PostingState] = ()) -> Sequence[Posting]:
+        """A page of the outbox."""
+        wanted = frozenset(states)
+        unfinished = wanted == {PostingState.WAITING}
+        return await self._page(shelves.NOTICES, page, {}, [s.value for s in wanted], unfinished=unfinished)
+
+    async def postings_due(self, now: datetime, limit: int) -> Sequence[Posting]:
+        """Waiting notices with `due_at <= now`, oldest first."""
+        return await self._many(shelves.NOTICES.documents, queries.NOTICES_DUE, now=micros(now), limit=limit)
+
+    async def posting(self, posting_id: str) -> Posting:
+        """One notice of the outbox."""
+        return await self._one(shelves.NOTICES, posting_id)
 
     async def locks(self, *, in_force: bool = True) -> Sequence[Lock]:
         """All locks, or those that are in force."""

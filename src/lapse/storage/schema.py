@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from lapse.storage.guards import GUARDS
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a database at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData()
@@ -144,6 +144,18 @@ proposals = Table(
     _number("version"),
     _text("doc"),
     _partial("proposals_open", "is_open = 1", "id"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    _key(),
+    _text("state"),
+    _number("due_at", nullable=True),
+    _number("version"),
+    _text("doc"),
+    _partial("notices_due", _DUE, "due_at", "id"),
+    Index("notices_state", "state", "id"),
 )
 
 catalog_objects = Table(

@@ -18,6 +18,7 @@ from lapse.domain.aftermath import Aftermath
 from lapse.domain.delegations import Delegation
 from lapse.domain.grants import Grant
 from lapse.domain.locks import Lock
+from lapse.domain.notices import Posting, PostingState
 from lapse.domain.principals import Group, Principal
 from lapse.domain.proposals import Proposal, ProposalState
 from lapse.domain.requests import Decision, Request, RequestState
@@ -97,6 +98,11 @@ def _delegation(delegation: Delegation) -> tuple[object, ...]:
     return delegation.id, delegation.delegate, micros(until), delegation.version
 
 
+def _posting(posting: Posting) -> tuple[object, ...]:
+    due = micros(posting.due_at) if posting.state is PostingState.WAITING else None
+    return posting.id, posting.state.value, due, posting.version
+
+
 def _proposal(proposal: Proposal) -> tuple[object, ...]:
     return proposal.id, int(proposal.state is ProposalState.PENDING), proposal.version
 
@@ -113,6 +119,7 @@ AFTERMATHS = Shelf(
 )
 PROPOSALS = Shelf(schema.proposals, Documents(Proposal, "policy proposal"), _proposal)
 LOCKS = Shelf(schema.locks, Documents(Lock, "lock"), lambda lock: (lock.id, int(lock.removed_at is None), lock.version))
+NOTICES = Shelf(schema.notices, Documents(Posting, "notice"), _posting)
 TARGETS = Shelf(schema.targets, Documents(Target, "target"), lambda t: (t.resource,))
 TOKENS = Shelf(schema.tokens, Documents(Token, "token"), lambda t: (t.id, t.digest, t.principal))
 DRIFTS = Shelf(schema.drifts, Documents(Drift, "drift"), lambda d: (d.id, d.resource, int(d.cleared_at is None)))

@@ -18,6 +18,7 @@ from lapse.domain.delegations import Delegation
 from lapse.domain.errors import Conflict
 from lapse.domain.grants import Grant
 from lapse.domain.locks import Lock
+from lapse.domain.notices import Posting
 from lapse.domain.proposals import Proposal
 from lapse.domain.requests import Decision, Request
 from lapse.domain.reviews import Item, Review
@@ -44,6 +45,7 @@ _SHELVES: tuple[Shelf[Any], ...] = (
     shelves.TEMPLATES,
     shelves.AFTERMATHS,
     shelves.PROPOSALS,
+    shelves.NOTICES,
     shelves.TARGETS,
     shelves.TOKENS,
     shelves.DRIFTS,
@@ -63,6 +65,7 @@ _SAVE: Mapping[str, Bulk] = {
     "delegations": bulk_save(schema.delegations, ("until", "version", "doc")),
     "aftermaths": bulk_save(schema.aftermaths, ("is_open", "version", "doc")),
     "proposals": bulk_save(schema.proposals, ("is_open", "version", "doc")),
+    "notices": bulk_save(schema.notices, ("state", "due_at", "version", "doc")),
     "locks": bulk_save(schema.locks, ("in_force", "version", "doc")),
     "reviews": bulk_save(schema.reviews, ("version", "doc")),
     "items": bulk_save(schema.items, ("version", "doc")),
@@ -103,6 +106,14 @@ class SqlTransaction(SqlReader):
     async def save_grants(self, grants: Sequence[Grant]) -> None:
         """Changed grants: all or none, in one statement."""
         await self._save(shelves.GRANTS, grants)
+
+    async def add_postings(self, postings: Sequence[Posting]) -> None:
+        """New notices for the outbox, in one statement."""
+        await self._add(shelves.NOTICES, postings)
+
+    async def save_postings(self, postings: Sequence[Posting]) -> None:
+        """Changed notices: all or none."""
+        await self._save(shelves.NOTICES, postings)
 
     async def add_lock(self, lock: Lock) -> None:
         """A new lock."""
