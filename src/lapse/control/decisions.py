@@ -23,7 +23,7 @@ from lapse.domain.grants import LIVE
 from lapse.domain.names import check_text
 from lapse.domain.requests import Decision, Request, RequestEvent, RequestState, Verdict
 from lapse.ledger.entry import Entry, created
-from lapse.policy import evaluate
+from lapse.policy import decide as answer_to
 from lapse.ports import Transaction
 
 
@@ -119,7 +119,7 @@ def _open_stage_for(approver: str, request: Request, earlier: list[Decision], ca
 async def _refuse_if_answer_changed(control: Control, tx: Transaction, request: Request) -> None:
     """An old request is no way round a new rule, nor round leaving a group: the answer today must be the same."""
     policy = await control.policy(tx)
-    answer = evaluate(policy, await ask_again(control, tx, policy, request))
+    answer = answer_to(policy, await ask_again(control, tx, policy, request))
     if answer.terms != request.terms:
         what = "the catalog" if policy.version == request.policy_version else "the policy"
         raise Refused(

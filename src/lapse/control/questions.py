@@ -5,7 +5,7 @@ Called by `requests` when something is asked and by `decisions` when an old requ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,8 +21,10 @@ from lapse.domain.names import check_text
 from lapse.domain.recurrence import occurrences
 from lapse.domain.requests import Recurrence, Request, Ticket
 from lapse.domain.times import format_time
-from lapse.policy import Ask, Evaluation, Policy, ask_for, evaluate
+from lapse.policy import Ask, Evaluation, Policy, ask_for, decide
 from lapse.ports import Reader
+
+Judge = Callable[[Policy, Ask], Evaluation]
 
 FURTHEST_START = timedelta(days=90)
 """A start further away than this is refused: what a person needs in a year is not known today."""
@@ -52,8 +54,10 @@ class Question:
     evaluation: Evaluation
 
 
-async def question(control: Control, reader: Reader, actor: Actor, wanted: NewRequest) -> Question:
-    """Check `wanted` and let the policy in force evaluate it."""
+async def question(
+    control: Control, reader: Reader, actor: Actor, wanted: NewRequest, judge: Judge = decide
+) -> Question:
+    """Check `wanted` and let the policy in force answer it; with `evaluate` as `judge` every rule is told of."""
     now = control.now()
     catalog = await reader.catalog()
     requester = acting_principal(actor, catalog)
@@ -80,7 +84,7 @@ async def question(control: Control, reader: Reader, actor: Actor, wanted: NewRe
     )
     policy = await control.policy(reader)
     asks = [await with_facts(control, reader, policy, one) for one in _occurring(ask, wanted)]
-    return Question(wanted=wanted, ask=asks[0], evaluation=_together(asks, [evaluate(policy, one) for one in asks]))
+    return Question(wanted=wanted, ask=asks[0], evaluation=_together(asks, [judge(policy, one) for one in asks]))
 
 
 async def ask_again(control: Control, reader: Reader, policy: Policy, request: Request) -> Ask:

@@ -22,7 +22,7 @@ from lapse.domain.names import check_text
 from lapse.domain.requests import Request, RequestEvent, RequestState
 from lapse.domain.terms import Terms
 from lapse.ledger.entry import Entry, changed, created
-from lapse.policy import Evaluation
+from lapse.policy import Evaluation, evaluate
 from lapse.ports import Transaction
 
 MOST_IN_BUNDLE = 20
@@ -31,7 +31,7 @@ MOST_IN_BUNDLE = 20
 async def preview_request(control: Control, actor: Actor, wanted: NewRequest) -> Evaluation:
     """What the policy would answer to `wanted`, with every rule's outcome; nothing is recorded."""
     actor.require(Scope.REQUEST)
-    asked = await control.store.read(lambda reader: question(control, reader, actor, wanted))
+    asked = await control.store.read(lambda reader: question(control, reader, actor, wanted, evaluate))
     return asked.evaluation
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 from lapse.domain import names
 from lapse.domain.errors import InvalidInput
@@ -62,6 +63,7 @@ def iso_duration(duration: timedelta) -> str:
     return f"P{date}" + (f"T{clock}" if clock else "" if date else "T0S")
 
 
+@lru_cache(maxsize=4096)
 def human_duration(duration: timedelta) -> str:
     """Short spelling for people, e.g. `2h30m`; `0s` for less than a second, a leading `-` if negative."""
     if duration < timedelta(0):

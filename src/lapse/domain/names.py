@@ -64,4 +64,6 @@ def is_printable(text: str) -> bool:
 def shown(text: str, longest: int = 60) -> str:
     """`text` made safe to print in a message: escaped where not printable, and cut."""
     cut = text[:longest] + ("…" if len(text) > longest else "")
+    if cut.isascii() and cut.isprintable():
+        return cut
     return "".join(c if is_printable(c) else c.encode("unicode_escape").decode() for c in cut)

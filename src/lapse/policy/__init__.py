@@ -1,13 +1,14 @@
 """The rule language: who may have what, for how long, and who must agree. Pure: files and a question in, answer out.
 
 `parse` reads YAML files into a `Policy` (or says everything that is wrong with them), `ask_for` puts a question
-with all its facts, `evaluate` answers it with every rule's outcome, `explain_lines` puts the answer into text.
+with all its facts, `decide` answers it, `evaluate` answers it with every rule's outcome, `explain_lines` puts the
+answer into text.
 """
 
 from __future__ import annotations
 
 from lapse.policy.asks import ask_for, principal_facts
-from lapse.policy.evaluator import evaluate
+from lapse.policy.evaluator import decide, evaluate
 from lapse.policy.explain import explain_lines
 from lapse.policy.facts import OfferFacts, Reach, offer_facts, reaches
 from lapse.policy.lint import lint
@@ -54,6 +55,7 @@ __all__ = [
     "TicketFacts",
     "TicketStatus",
     "ask_for",
+    "decide",
     "evaluate",
     "explain_lines",
     "lint",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from lapse.domain.durations import LONGEST, human_duration
 from lapse.domain.names import shown
 from lapse.policy.expressions.condition import Condition, ConditionError, view_of
+from lapse.policy.expressions.sight import Sight
 from lapse.policy.frequency import break_glass_check, budget_check, cooldown_check, quota_checks, rate_check
 from lapse.policy.justifications import is_boilerplate, repeats
 from lapse.policy.patterns import may_be, touches
@@ -32,11 +33,14 @@ class Question:
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
+        self._views: dict[Sight, Any] = {}
 
-    @cached_property
-    def view(self) -> Any:
-        """The ask as the condition engine reads it; raises `ConditionError` if the engine cannot."""
-        return view_of(self.ask)
+    def view(self, sight: Sight) -> Any:
+        """What `sight` names of the ask, as the condition engine reads it; `ConditionError` if the engine cannot."""
+        found = self._views.get(sight)
+        if found is None:
+            found = self._views[sight] = view_of(self.ask, sight)
+        return found
 
 
 def basic_checks(ask: Ask) -> Iterator[Check]:
@@ -109,7 +113,7 @@ def condition_check(condition: Condition, question: Question, otherwise: Status 
     """Whether the condition is true; `otherwise` is what it means for the rule if it is not."""
     text = condition.label
     try:
-        holds = condition.holds(question.view)
+        holds = condition.holds(question.view(condition.sight))
     except ConditionError as error:
         return Check(name="when", status=Status.FAILED, detail=f"could not evaluate its condition `{text}`: {error}")
     if holds:

@@ -1,4 +1,6 @@
-"""Decide a question: `evaluate(policy, ask)`. Pure and deterministic; the same question always has the same answer.
+"""Decide a question: `decide(policy, ask)`, or `evaluate` to hear of every rule. Pure and deterministic.
+
+The same question always has the same answer, and both give it; `evaluate` uses no index, so that each checks the other.
 
 Nothing is allowed unless an offer allows it, and no limit forbids it. Offers are alternatives; limits always bind.
 A rule that cannot be evaluated does not permit: a failed offer is not satisfied, a failed limit denies.
@@ -37,32 +39,43 @@ _NAMED_OFFERS = 3
 
 def evaluate(policy: Policy, ask: Ask) -> Evaluation:
     """What `policy` says to `ask`: every rule's outcome, and the terms if it is allowed."""
+    return _evaluate(policy.version, ask, policy.offers, policy.limits)
+
+
+def decide(policy: Policy, ask: Ask) -> Evaluation:
+    """What `evaluate` says, with the outcome of those rules only that may concern the question: others cost nothing."""
+    offers = [policy.offers[place] for place in policy.offer_index.offered(ask)]
+    limits = [policy.limits[place] for place in policy.limit_index.binding(ask)]
+    return _evaluate(policy.version, ask, offers, limits)
+
+
+def _evaluate(version: str, ask: Ask, offers: Sequence[Offer], limits: Sequence[Limit]) -> Evaluation:
     basics = tuple(basic_checks(ask))
     if any(check.status is not Status.SATISFIED for check in basics):
-        return _refused(policy, basics)
+        return _refused(version, basics)
     question = Question(ask)
-    limits = tuple(_limit_result(limit, question) for limit in policy.limits)
-    binding = _binding(policy, limits)
-    offers = tuple(_offer_result(offer, question, binding) for offer in policy.offers)
-    chosen = _choose(offers)
+    limit_results = tuple(_limit_result(limit, question) for limit in limits)
+    binding = _binding(limits, limit_results)
+    offer_results = tuple(_offer_result(offer, question, binding) for offer in offers)
+    chosen = _choose(offer_results)
     terms = chosen.terms if chosen else None
     return Evaluation(
-        policy_version=policy.version,
+        policy_version=version,
         allowed=terms is not None,
-        reason=_allowed_reason(terms) if terms else _denied_reason(ask, offers, limits),
-        hint="" if terms else _hint(offers, limits),
+        reason=_allowed_reason(terms) if terms else _denied_reason(ask, offer_results, limit_results),
+        hint="" if terms else _hint(offer_results, limit_results),
         chosen=chosen.name if chosen else "",
         terms=terms,
         basics=basics,
-        offers=offers,
-        limits=limits,
+        offers=offer_results,
+        limits=limit_results,
     )
 
 
-def _binding(policy: Policy, limits: Iterable[RuleResult]) -> list[Needs] | None:
+def _binding(limits: Iterable[Limit], results: Iterable[RuleResult]) -> list[Needs] | None:
     """What the limits that bind here ask for; None if one of them denies."""
     binding = []
-    for limit, result in zip(policy.limits, limits, strict=True):
+    for limit, result in zip(limits, results, strict=True):
         if result.status in {Status.UNSATISFIED, Status.FAILED}:
             return None
         if result.status is Status.SATISFIED:
@@ -70,9 +83,9 @@ def _binding(policy: Policy, limits: Iterable[RuleResult]) -> list[Needs] | None
     return binding
 
 
-def _refused(policy: Policy, basics: tuple[Check, ...]) -> Evaluation:
+def _refused(version: str, basics: tuple[Check, ...]) -> Evaluation:
     reason = next(check.detail for check in basics if check.status is not Status.SATISFIED)
-    return Evaluation(policy_version=policy.version, allowed=False, reason=reason, basics=basics)
+    return Evaluation(policy_version=version, allowed=False, reason=reason, basics=basics)
 
 
 def _limit_result(limit: Limit, question: Question) -> RuleResult:

@@ -17,7 +17,7 @@ from lapse.domain.errors import InvalidInput
 from lapse.domain.terms import Terms
 from lapse.domain.times import parse_time
 from lapse.policy.checks import binds, entitlement_check, kind_check, offered_to
-from lapse.policy.evaluator import evaluate
+from lapse.policy.evaluator import decide
 from lapse.policy.expressions.condition import Condition
 from lapse.policy.expressions.reader import read
 from lapse.policy.expressions.syntax import Binary, Call, Literal, Name, Node, Select
@@ -112,7 +112,7 @@ class Memo:
     def _evaluated(self, asked: RecordedAsk) -> Answer:
         self.evaluated += 1
         ask = self._asks.ask(asked)
-        evaluation = evaluate(self._policy, ask)
+        evaluation = decide(self._policy, ask)
         if evaluation.terms is not None:
             return Answer(evaluation.terms)
         if _lacking(evaluation):
@@ -121,7 +121,7 @@ class Memo:
         shorter = {check.at_most for check in checks if check.name in _SHORTENING and check.at_most is not None}
         for length in sorted(shorter, reverse=True):
             less = replace(ask, duration=length, total_duration=ask.total_duration - (ask.duration - length))
-            terms = evaluate(self._policy, less).terms
+            terms = decide(self._policy, less).terms
             if terms is not None:
                 return Answer(None, evaluation.reason, length, terms)
         return Answer(None, evaluation.reason)

@@ -39,8 +39,8 @@ class NeededFacts:
 
 def needed_facts(policy: Policy, ask: Ask) -> NeededFacts:
     """What the rules about the entitlement of `ask` look at; the facts themselves may still be missing from it."""
-    everything: tuple[Offer | Limit, ...] = (*policy.offers, *policy.limits)
-    rules = [rule for rule in everything if _about(rule, ask)]
+    rules: list[Offer | Limit] = [policy.offers[place] for place in policy.offer_index.about(ask)]
+    rules += [policy.limits[place] for place in policy.limit_index.about(ask)]
     spans = [span for rule in rules for span in _spans(rule)]
     needs = [rule.needs for rule in rules]
     return NeededFacts(
@@ -51,11 +51,6 @@ def needed_facts(policy: Policy, ask: Ask) -> NeededFacts:
         post_reviews=any(isinstance(rule, Offer) and rule.post_review is not None for rule in rules),
         ticket=any(n.ticket is not None and n.ticket.checked for n in needs),
     )
-
-
-def _about(rule: Offer | Limit, ask: Ask) -> bool:
-    patterns = rule.selector.entitlements
-    return not patterns or any(pattern.matches(ask) for pattern in patterns)
 
 
 def _spans(rule: Offer | Limit) -> Iterator[timedelta]:

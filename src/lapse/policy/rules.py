@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from lapse.domain.terms import PostReview, Stage
 from lapse.policy.expressions.condition import Condition
+from lapse.policy.index import RuleIndex
 from lapse.policy.patterns import Pattern
 from lapse.policy.windows import Window
 
@@ -172,3 +174,13 @@ class Policy:
     limits: tuple[Limit, ...] = field(default=())
     facts: tuple[Fact, ...] = field(default=())
     claims: tuple[Claim, ...] = field(default=())
+
+    @cached_property
+    def offer_index(self) -> RuleIndex:
+        """Finds the offers that may concern a question."""
+        return RuleIndex([offer.selector for offer in self.offers])
+
+    @cached_property
+    def limit_index(self) -> RuleIndex:
+        """Finds the limits that may concern a question."""
+        return RuleIndex([limit.selector for limit in self.limits])

@@ -6,9 +6,11 @@ clocks change: an hour that is skipped is not open, an hour that comes twice is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import product
 from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -42,15 +44,9 @@ class Window:
     def next_change(self, after: datetime) -> datetime:
         """An instant after `after` before which the window neither opens nor closes."""
         zone = ZoneInfo(self.timezone)
-        shown = min(instant for instant in self._edges(after, zone) if instant > after)
-        return _clock_change(zone, after, shown) or shown
-
-    def _edges(self, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         today = after.astimezone(zone).date()
-        for days in (0, 1, 2):
-            for minutes in (self.start, self.end):
-                for fold in (0, 1):
-                    yield _instant(today + timedelta(days=days), minutes, zone, fold)
+        shown = next(instant for instant in _edges(self.start, self.end, self.timezone, today) if instant > after)
+        return _clock_change(zone, after, shown) or shown
 
     def __str__(self) -> str:
         return f"{_days_text(self.days)} {_clock(self.start)}-{_clock(self.end)} {self.timezone}"
@@ -79,6 +75,13 @@ def opens_at(windows: tuple[Window, ...], begin: datetime) -> datetime | None:
         if at > begin + 9 * _DAY:
             return None
     return at
+
+
+@lru_cache(maxsize=4096)
+def _edges(start: int, end: int, timezone: str, today: date) -> tuple[datetime, ...]:
+    """The instants at which the clocks show `start` or `end`, today and on the next two days, in order."""
+    zone, days = ZoneInfo(timezone), (today, today + _DAY, today + 2 * _DAY)
+    return tuple(sorted(_instant(*edge, zone, fold) for edge in product(days, (start, end)) for fold in (0, 1)))
 
 
 def _instant(day: date, minutes: int, zone: ZoneInfo, fold: int) -> datetime:

@@ -20,7 +20,7 @@ from lapse.domain.principals import Principal
 from lapse.domain.requests import Decision, Request, RequestEvent, Verdict
 from lapse.domain.terms import Stage, Terms
 from lapse.ledger.entry import Entry, changed, created
-from lapse.policy import Policy, ask_for, evaluate
+from lapse.policy import Policy, ask_for, decide
 from lapse.review import rows
 
 _TASKS = (
@@ -117,7 +117,7 @@ class Year:
             justification=wish.task or self.chance.choice(_TASKS).format(n=self.chance.randint(1_000, 9_999)),
             at=wish.at,
         )
-        terms = evaluate(self.policy, ask).terms
+        terms = decide(self.policy, ask).terms
         if terms is None:
             raise ValueError(f"the made-up policy refuses {wish}")
         request = Request(

@@ -7,15 +7,16 @@ running is a `ConditionError`: the evaluator turns it into "failed", which never
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lapse.domain.names import shown
 from lapse.policy.expressions.checker import Fault, check
 from lapse.policy.expressions.reader import LONGEST, ReadError, read
+from lapse.policy.expressions.sight import EVERYTHING, Sight, sight_of
 from lapse.policy.expressions.syntax import Literal, Node, calls
-from lapse.policy.values import Ask, PrincipalFacts
+from lapse.policy.values import Ask
 
 _ENGINE_ERROR = re.compile(r"ERROR: <input>:(\d{1,9}):(\d{1,9}): ([^\n]*)")
 _UNKNOWN = re.compile(r"Undefined variable or function: '(\w+)'")
@@ -37,14 +38,18 @@ class ConditionFaults(Exception):  # noqa: N818  it carries the faults, it is no
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A checked CEL expression; `label` is its text on one line, short and safe to show. Equal when the text is."""
+    """A checked CEL expression; `label` is its text on one line, short and safe to show. Equal when the text is.
+
+    `sight` is what it looks at, so that nobody shows it more.
+    """
 
     text: str
     label: str = field(repr=False, compare=False)
+    sight: Sight = field(repr=False, compare=False)
     _program: Any = field(repr=False, compare=False)
 
     def holds(self, view: Any) -> bool:
-        """Whether the condition is true in `view` (of `view_of`).
+        """Whether the condition is true in `view` (of `view_of`, with `sight` or more).
 
         Raises:
             ConditionError: it could not be evaluated, or gave something other than true or false.
@@ -72,79 +77,54 @@ def compile_condition(text: str) -> Condition:
         faults = (Fault(at=0, message="the condition is nested too deeply"),)
     if faults:
         raise ConditionFaults(faults)
-    return Condition(text, shown(" ".join(text.split()), longest=_LONGEST_LABEL), program)
+    return Condition(text, shown(" ".join(text.split()), longest=_LONGEST_LABEL), sight_of(tree), program)
 
 
-def view_of(ask: Ask) -> Any:
-    """`ask` as the engine reads it. Building one costs more than running a condition, so it is shared.
+def view_of(ask: Ask, sight: Sight = EVERYTHING) -> Any:
+    """What `sight` names of `ask`, as the engine reads it. Costs more than running a condition, so it is shared.
 
     Raises:
         ConditionError: the engine cannot hold a value of the context.
     """
     import cel
 
-    return _guarded(cel.Context, variables_of(ask))
+    return _guarded(cel.Context, variables_of(ask, sight))
 
 
-def variables_of(ask: Ask) -> dict[str, Any]:
-    """The variables of conditions for `ask`; the shape is `types.VARIABLES`."""
-    beneficiary = _principal(ask.beneficiary)
-    resource, entitlement = ask.resource, ask.entitlement
-    return {
-        "principal": beneficiary,
-        "beneficiary": beneficiary,
-        "requester": beneficiary if ask.requester == ask.beneficiary else _principal(ask.requester),
-        "resource": {
-            "name": resource.name,
-            "connector": resource.connector,
-            "title": resource.title,
-            "owner": resource.owner,
-            "tags": dict(resource.tags),
-        },
-        "entitlement": {
-            "name": entitlement.name,
-            "role": entitlement.role,
-            "title": entitlement.title,
-            "tags": dict(entitlement.tags),
-        },
-        "request": _request(ask),
-        "context": dict(ask.context),
-    }
+def variables_of(ask: Ask, sight: Sight = EVERYTHING) -> dict[str, Any]:
+    """The variables of conditions for `ask`; the shape is `types.VARIABLES`, without what `sight` does not name."""
+    return {variable: _variable(ask, variable, names) for variable, names in sight}
 
 
-def _principal(facts: PrincipalFacts) -> dict[str, Any]:
-    return {
-        "name": facts.name,
-        "kind": facts.kind,
-        "person": facts.person,
-        "display_name": facts.display_name,
-        "email": facts.email,
-        "groups": list(facts.groups),
-        "humans": list(facts.humans),
-        "human_groups": list(facts.human_groups),
-        "department": facts.department,
-        "title": facts.title,
-        "manager": facts.manager,
-        "sponsor": facts.sponsor,
-        "owner": facts.owner,
-        "active": facts.active,
-    }
+def _variable(ask: Ask, variable: str, names: Iterable[str]) -> dict[str, Any]:
+    if variable == "context":
+        return dict(ask.context)
+    if variable == "request":
+        return {name: _REQUEST[name](ask) for name in names}
+    source = getattr(ask, _SOURCES.get(variable, variable))
+    return {name: _native(getattr(source, name)) for name in names}
 
 
-def _request(ask: Ask) -> dict[str, Any]:
-    return {
-        "duration": ask.duration,
-        "total_duration": ask.total_duration,
-        "is_extension": ask.is_extension,
-        "for_self": ask.for_self,
-        "justification": ask.justification,
-        "ticket": {
-            "system": ask.ticket.system if ask.ticket else "",
-            "number": ask.ticket.number if ask.ticket else "",
-        },
-        "at": ask.at,
-        "starts_at": ask.begins_at,
-    }
+def _native(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+_SOURCES = {"principal": "beneficiary"}
+_REQUEST: Mapping[str, Callable[[Ask], object]] = {
+    "duration": lambda ask: ask.duration,
+    "total_duration": lambda ask: ask.total_duration,
+    "is_extension": lambda ask: ask.is_extension,
+    "for_self": lambda ask: ask.for_self,
+    "justification": lambda ask: ask.justification,
+    "ticket": lambda ask: {
+        "system": ask.ticket.system if ask.ticket else "",
+        "number": ask.ticket.number if ask.ticket else "",
+    },
+    "at": lambda ask: ask.at,
+    "starts_at": lambda ask: ask.begins_at,
+}
 
 
 def _compiled(text: str) -> Any:
