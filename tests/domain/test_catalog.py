@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -118,6 +119,39 @@ def test_a_person_is_always_an_active_person_that_exists(org, name):
         assert org.principals[person].active
         assert org.person_of(person) == person
         assert org.humans_behind(name) == {person} | org.humans_behind(person)
+
+
+@given(organisations(), st.sampled_from((*EVERYONE, "ghost", "")))
+def test_all_names_of_a_principal_have_the_same_root(org, name):
+    root = org.root_of(name)
+    others = {other for other in org.principals if root and org.root_of(other) == root}
+    assert org.names_of(name) == others | {name}
+
+
+def test_look_ups_do_not_grow_with_the_directory_however_deep_its_groups_are_nested():
+    count = 20_000
+    people = tuple(f"p{number}" for number in range(count))
+    nested = {f"g{n}": Group(name=f"g{n}", groups=(f"g{n + 1}",)) for n in range(1_000)}
+    org = Catalog(
+        principals={name: Principal(name=name) for name in people},
+        groups={**nested, "g1000": Group(name="g1000", members=people, groups=("g500",))},
+    )
+    before = time.thread_time()
+    assert len(org.groups_of("p7")) == 1_001
+    assert org.names_of("p7") == {"p7"}
+    assert len(org.members_of("g0")) == count
+    assert org.persons_in("group:g0") is org.persons_in("group:g0")
+    built = time.thread_time()
+    assert built - before < 2, "building the look-ups grows with persons plus groups, not with their product"
+    for name in people[:200]:
+        org.names_of(name), org.humans_behind(name), org.may_hold(name), org.person_of(name)
+    assert time.thread_time() - built < 0.1
+
+
+def test_parties_are_looked_up_anew_when_there_are_very_many():
+    people = {f"p{number}": Principal(name=f"p{number}") for number in range(600)}
+    org = Catalog(principals=people)
+    assert all(org.persons_in(name) == {name} for name in (*people, *people))
 
 
 @given(organisations(), st.sampled_from(GROUPS))

@@ -5,7 +5,7 @@ Lookups fail closed: what cannot be resolved (a missing alias target, a cycle, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -18,6 +18,8 @@ from lapse.domain.principals import Group, Principal, PrincipalKind
 from lapse.domain.resources import Entitlement, Resource
 
 T = TypeVar("T")
+_PARTIES_KEPT = 256
+"""Parties whose persons are remembered at a time: a large group takes longer to go through than to count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,7 @@ class Catalog:
     def names_of(self, name: str) -> frozenset[str]:
         """`name` and all other names of the same principal: what is a person's is not an account's."""
         root = self.root_of(name)
-        return self._names_by_root.get(root, frozenset()) | {name} if root else frozenset({name})
+        return frozenset({name, root, *self._aliases.get(root, ())}) if root else frozenset({name})
 
     def humans_behind(self, name: str) -> frozenset[str]:
         """Every person behind `name`: itself after aliases, and sponsor or owner of agents and services."""
@@ -100,23 +102,23 @@ class Catalog:
 
     def members_of(self, group: str) -> frozenset[str]:
         """All principals in `group`, through nested groups; a group that does not exist has no members."""
-        members: set[str] = set()
-        queue, seen = [group], set[str]()
-        while queue:
-            current = queue.pop()
-            if current in seen or current not in self.groups:
-                continue
-            seen.add(current)
-            members.update(self.groups[current].members)
-            queue.extend(self.groups[current].groups)
-        return frozenset(members)
+        within = _reached([group], lambda name: self.groups[name].groups if name in self.groups else ())
+        return frozenset[str]().union(*(self.groups[name].members for name in within if name in self.groups))
 
     def groups_of(self, name: str) -> frozenset[str]:
         """The groups that contain `name`, directly or through nested groups."""
-        return self._groups_by_member.get(name, frozenset())
+        return _reached(self._groups_of_members.get(name, ()), lambda group: self._groups_of_groups.get(group, ()))
 
     def persons_in(self, party: str) -> frozenset[str]:
         """The active persons a party stands for: `group:NAME`, or a principal's name."""
+        known = self._persons.get(party)
+        if known is None:
+            if len(self._persons) >= _PARTIES_KEPT:
+                self._persons.clear()
+            known = self._persons[party] = self._persons_in(party)
+        return known
+
+    def _persons_in(self, party: str) -> frozenset[str]:
         kind, colon, group = party.partition(":")
         names = self.members_of(group) if colon and kind == "group" else frozenset({party})
         return frozenset(person for name in names if (person := self.person_of(name)))
@@ -124,6 +126,10 @@ class Catalog:
     def account_owner(self, resource: str, login: str) -> str | None:
         """The principal that owns `login` on `resource`; None if none is linked, or more than one."""
         return self._owners.get((resource, login))
+
+    @cached_property
+    def _persons(self) -> dict[str, frozenset[str]]:
+        return {}
 
     @cached_property
     def _entitlements(self) -> dict[str, Entitlement]:
@@ -138,20 +144,17 @@ class Catalog:
         return owners
 
     @cached_property
-    def _names_by_root(self) -> dict[str, frozenset[str]]:
-        found: dict[str, set[str]] = {}
-        for name, principal in self.principals.items():
-            root = self.root_of(name) if principal.alias_of else name
-            found.setdefault(root, set()).add(name)
-        return {root: frozenset(names) for root, names in found.items()}
+    def _aliases(self) -> dict[str, list[str]]:
+        aliases = (name for name, principal in self.principals.items() if principal.alias_of)
+        return _inverted({name: (self.root_of(name),) for name in aliases})
 
     @cached_property
-    def _groups_by_member(self) -> dict[str, frozenset[str]]:
-        found: dict[str, set[str]] = {}
-        for group in self.groups:
-            for member in self.members_of(group):
-                found.setdefault(member, set()).add(group)
-        return {member: frozenset(groups) for member, groups in found.items()}
+    def _groups_of_members(self) -> dict[str, list[str]]:
+        return _inverted({name: group.members for name, group in self.groups.items()})
+
+    @cached_property
+    def _groups_of_groups(self) -> dict[str, list[str]]:
+        return _inverted({name: group.groups for name, group in self.groups.items()})
 
     def _behind(self, name: str) -> tuple[frozenset[str], bool]:
         """The persons behind `name`, and whether any link on the way could not be followed."""
@@ -178,6 +181,26 @@ class Catalog:
             if not name:
                 return tuple(chain.values())
         return ()
+
+
+def _inverted(links: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Who links to each."""
+    found: dict[str, list[str]] = {}
+    for name, others in links.items():
+        for other in others:
+            found.setdefault(other, []).append(name)
+    return found
+
+
+def _reached(start: Iterable[str], links: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    """`start` and all that it leads to, also where it goes round in circles."""
+    queue, seen = list(start), set[str]()
+    while queue:
+        current = queue.pop()
+        if current not in seen:
+            seen.add(current)
+            queue.extend(links(current))
+    return frozenset(seen)
 
 
 class Change(StrEnum):

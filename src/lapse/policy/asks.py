@@ -47,9 +47,10 @@ def ask_for(  # noqa: PLR0913  one argument a fact of the request; all but three
     held = catalog.entitlement(entitlement)
     resource = catalog.resource(held.resource)
     asked = _whole_seconds(duration)
+    facts = principal_facts(catalog, requester)
     return Ask(
-        requester=principal_facts(catalog, requester),
-        beneficiary=principal_facts(catalog, beneficiary or requester),
+        requester=facts,
+        beneficiary=principal_facts(catalog, beneficiary) if beneficiary not in {"", requester} else facts,
         resource=ResourceFacts(
             name=resource.name,
             connector=resource.connector,
@@ -77,8 +78,9 @@ def principal_facts(catalog: Catalog, name: str) -> PrincipalFacts:
     principal = catalog.principal(name)
     person = catalog.root_of(name)
     humans = catalog.humans_behind(name)
-    groups = catalog.groups_of(name) | (catalog.groups_of(person) if person else frozenset())
-    human_groups = frozenset[str]().union(*(catalog.groups_of(human) for human in humans))
+    own = {name, person} if person else {name}
+    groups = frozenset[str]().union(*map(catalog.groups_of, own))
+    human_groups = groups.union(*map(catalog.groups_of, humans - own))
     return PrincipalFacts(
         name=principal.name,
         kind=str(principal.kind),
@@ -87,7 +89,7 @@ def principal_facts(catalog: Catalog, name: str) -> PrincipalFacts:
         email=principal.email,
         groups=tuple(sorted(groups)),
         humans=tuple(sorted(humans)),
-        human_groups=tuple(sorted(human_groups | groups)),
+        human_groups=tuple(sorted(human_groups)),
         department=principal.department,
         title=principal.title,
         manager=principal.manager,
