@@ -83,7 +83,7 @@ def test_a_lock_is_confirmed_and_listed(program, catalog):
 
     assert program.run("lock", "add", "principal", "alice", "--reason", "laptop gone", expect=2).out == ""
     said = program.run("lock", "add", "principal", "alice", "--reason", "laptop gone", "--yes").out
-    assert " is in force on principal alice; 0 grants now ending\n" in said
+    assert " is in force on principal alice; 0 grants now ending, 0 waiting\n" in said
     (lock,) = program.data("lock", "list")
     assert (lock["kind"], lock["target"], lock["reason"]) == ("principal", "alice", "laptop gone")
     own = program.run("lock", "remove", lock["id"], expect=3)

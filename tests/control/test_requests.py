@@ -255,8 +255,8 @@ async def test_a_scheduled_grant_ends_without_touching_the_target(world):
 async def test_a_lock_ends_what_it_covers_and_refuses_what_is_new(world, kind, name):
     grant = await active_grant(world)
     waiting = await world.ask(hours=1)
-    _, ended = await lock(world.control, world.admin(), kind, name, "laptop stolen")
-    assert [(g.id, g.end_reason) for g in ended] == [(grant.id, EndReason.LOCKED)]
+    _, effect = await lock(world.control, world.admin(), kind, name, "laptop stolen")
+    assert [(g.id, g.end_reason) for g in effect.ends] == [(grant.id, EndReason.LOCKED)]
     with pytest.raises(Refused, match="locked: laptop stolen"):
         await world.ask()
     with pytest.raises(Refused, match="locked"):

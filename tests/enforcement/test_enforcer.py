@@ -215,8 +215,11 @@ async def test_a_lock_put_on_before_the_start_keeps_the_grant_from_starting(worl
     await lock(world.control, world.admin(), LockKind.RESOURCE, "pg-prod", "breach")
     later = await scheduled(world)
     await world.enforcer.tick()
-    assert (await world.grant(grant_id)).end_reason is EndReason.LOCKED
-    assert (await world.grant(later)).end_reason is EndReason.LOCKED
+    held = [await world.grant(name) for name in (grant_id, later)]
+    assert [(grant.state, bool(grant.suspended_by)) for grant in held] == [(GrantState.SCHEDULED, True)] * 2
+    await world.clock.advance(3 * HOUR)
+    await world.enforcer.tick()
+    assert {(await world.grant(grant.id)).end_reason for grant in held} == {EndReason.LOCKED}
     assert not world.target.holds("alice_login", "app_reader")
 
 

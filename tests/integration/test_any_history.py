@@ -1,4 +1,4 @@
-"""Any history of requests, decisions, locks, leavers, faults and crashes keeps the promises of a grant.
+"""Any history of requests, bundles, repetitions, emergencies, locks, leavers, faults and crashes keeps its promises.
 
 A state machine does what people, clocks and broken targets do, in any order, and checks after every step what must
 always hold. What the target holds is checked against the grants whenever the enforcer could do its work unhindered.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -19,23 +20,38 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fakes.connector import Fault
 from lapse.control import catalogs
+from lapse.control.aftermath import judge
 from lapse.control.decisions import approve, deny
 from lapse.control.grants import release, revoke
 from lapse.control.locks import lock, unlock
-from lapse.control.requests import cancel_request, expire_requests, extend_grant
+from lapse.control.questions import NewRequest
+from lapse.control.requests import cancel_request, create_bundle, expire_requests, extend_grant
+from lapse.domain.aftermath import Judgement
 from lapse.domain.errors import InvalidInput, NotFound, Refused, Unavailable
 from lapse.domain.grants import ENDING, GRANT_LIFE, LIVE, GrantState
-from lapse.domain.locks import LockKind
-from lapse.domain.requests import REQUEST_LIFE
+from lapse.domain.locks import LockKind, covering_lock
+from lapse.domain.recurrence import occurrences
+from lapse.domain.requests import REQUEST_LIFE, Recurrence, RequestState
 from lapse.enforcement.enforcer import Enforcer
 from lapse.enforcement.reconcile import reconcile_resource
 from lapse.ports import Page
-from support.world import CATALOG, World
+from support.world import CATALOG, POLICY, World
 
+WITH_EMERGENCIES = (
+    POLICY
+    + """
+  - name: emergency
+    entitlements: pg-prod/writer
+    to: anyone
+    max_duration: 1h
+    break_glass: {review_within: 2h, reviewers: [group:dba]}
+"""
+)
 PEOPLE = ["alice", "alice-admin", "bob", "carol", "dave", "olga"]
 ROLES = ["reader", "writer", "metrics"]
 LOCKS = [
     (LockKind.PRINCIPAL, "alice"),
+    (LockKind.PRINCIPAL, "alice-admin"),
     (LockKind.PRINCIPAL, "bob"),
     (LockKind.ENTITLEMENT, "pg-prod/reader"),
     (LockKind.RESOURCE, "pg-prod"),
@@ -57,9 +73,10 @@ class AnyHistory(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.world = self.do(World.create())
+        self.world = self.do(World.create(policy=WITH_EMERGENCIES))
         self.standing = set()
         self.deadlines, self.over = {}, {}
+        self.everything_was_locked, self.asked_and_approved = False, (0, 0)
 
     def do(self, work):
         return self.loop.run_until_complete(asyncio.wait_for(work, 5))
@@ -99,6 +116,45 @@ class AnyHistory(RuleBasedStateMachine):
             self._everybody_approves(made)
             self.do(self.world.enforcer.tick())
 
+    @rule(
+        who=st.sampled_from(["alice", "dave", "bob"]),
+        roles=st.lists(st.sampled_from(ROLES), min_size=2, max_size=3, unique=True),
+        minutes=st.sampled_from([1, 20, 30, 60]),
+    )
+    def somebody_asks_for_several(self, who, roles, minutes):
+        wanted = [
+            NewRequest(entitlement=f"pg-prod/{role}", duration=timedelta(minutes=minutes), justification="all of it")
+            for role in roles
+        ]
+        self.maybe(create_bundle(self.world.control, self.world.actor(who), wanted))
+
+    @rule(who=st.sampled_from(["alice", "dave"]), hour=st.integers(0, 23), days=st.integers(1, 4), approved=st.booleans())
+    def somebody_asks_for_every_day(self, who, hour, days, approved):
+        until = self.world.clock.now() + timedelta(days=days)
+        repeats = Recurrence(days=tuple(range(7)), at_minute=60 * hour, timezone="Europe/Berlin", until=until)
+        made = self.maybe(self.world.ask(who, "pg-prod/reader", 1, repeats=repeats))
+        if made is not None and approved:
+            self._everybody_approves(made.id)
+
+    @rule(who=st.sampled_from(["alice", "alice-admin", "dave"]), minutes=st.sampled_from([10, 60]))
+    def somebody_breaks_the_glass(self, who, minutes):
+        overdue = self._overdue(who)
+        made = self.maybe(self.world.ask(who, "pg-prod/writer", minutes / 60, break_glass=True))
+        if made is not None and overdue:
+            assert not made.terms.break_glass
+
+    @precondition(lambda self: self._aftermaths())
+    @rule(number=WHICH, who=st.sampled_from(PEOPLE))
+    def somebody_looks_at_an_emergency(self, number, who):
+        due = self._pick(self._aftermaths(), number)
+        self.maybe(judge(self.world.control, self.world.actor(who), due, Judgement.JUSTIFIED, "saw the incident"))
+
+    @precondition(lambda self: self._pending())
+    @rule(number=WHICH, who=st.sampled_from(PEOPLE))
+    def somebody_takes_one_out(self, number, who):
+        request = self._pick(self._pending(), number)
+        self.maybe(cancel_request(self.world.control, self.world.actor(who), request, alone=True))
+
     @precondition(lambda self: self._pending())
     @rule(number=WHICH, who=st.sampled_from([*PEOPLE, "bot", "gone"]))
     def somebody_approves(self, number, who):
@@ -136,15 +192,16 @@ class AnyHistory(RuleBasedStateMachine):
         grant = self._pick(self._grants(), number)
         self.maybe(revoke(self.world.control, self.world.actor("olga"), grant, "incident over"))
 
-    @precondition(lambda self: not self._locks())
+    @precondition(lambda self: len(self._locks()) < 2)
     @rule(what=st.sampled_from(LOCKS))
     def root_locks(self, what):
         self.maybe(lock(self.world.control, self.world.admin(), *what, "laptop stolen"))
 
     @precondition(lambda self: self._locks())
-    @rule(who=st.sampled_from(["root", "root2", "root2"]))
-    def somebody_unlocks(self, who):
-        self.maybe(unlock(self.world.control, self.world.admin(who), self._pick(self._locks(), 0)))
+    @rule(number=WHICH, who=st.sampled_from(["root", "root2", "root2"]))
+    def somebody_unlocks(self, number, who):
+        gone = self.maybe(unlock(self.world.control, self.world.admin(who), self._pick(self._locks(), number)))
+        assert who != "root" or gone is None
 
     @rule(who=st.sampled_from(["alice", "bob", "dave"]), active=st.sampled_from([True, True, False]))
     def somebody_leaves_or_returns(self, who, active):
@@ -217,7 +274,10 @@ class AnyHistory(RuleBasedStateMachine):
         assert all(g.ends_at > now for g in live)
         wanted = self.standing | {(g.account, f"app_{g.role}") for g in live if not g.held_before}
         assert self.world.target.target.memberships == wanted
-        self._nothing_lives_under_a_lock([*live, *(g for g in grants if g.state is GrantState.SCHEDULED)])
+        self._nothing_lives_under_a_lock(live)
+        due = [g for g in grants if g.state is GrantState.SCHEDULED and g.starts_at <= now]
+        assert all(self._locked(grant) and grant.suspended_by for grant in due if grant.extends is None)
+        assert all(g.lapses_at > now for g in due if g.extends is None)
 
     # what must always hold
 
@@ -237,9 +297,31 @@ class AnyHistory(RuleBasedStateMachine):
                 assert thing.id not in self.over
 
     @invariant()
-    def each_approved_request_has_one_grant(self):
-        granted = [grant.request_id for grant in self._grants()]
-        assert sorted(granted) == sorted(r.id for r in self._requests() if r.state == "approved")
+    def what_is_approved_is_granted_once_for_each_time_and_bundles_wholly_or_not_at_all(self):
+        requests, granted = self._requests(), Counter(grant.request_id for grant in self._grants())
+        lacking = {r.bundle for r in requests if r.bundle and r.state is not RequestState.APPROVED}
+        for request in requests:
+            complete = request.state is RequestState.APPROVED and request.bundle not in lacking
+            assert granted[request.id] == (self._times(request) if complete else 0)
+
+    @invariant()
+    def each_emergency_has_its_review(self):
+        used = [request.id for request in self._requests() if request.terms.break_glass]
+        assert sorted(used) == sorted(due.request_id for due in self._aftermaths(open_only=False))
+
+    @invariant()
+    def nothing_ends_later_than_was_agreed(self):
+        for grant in self._grants():
+            assert grant.ends_by is None or grant.ends_at is None or grant.ends_at <= grant.ends_by
+
+    @invariant()
+    def nothing_is_asked_or_approved_under_a_lock(self):
+        """The numbers cannot grow while everything is locked."""
+        now = (len(self._requests()), sum(r.state is RequestState.APPROVED for r in self._requests()))
+        if self.everything_was_locked:
+            assert now == self.asked_and_approved
+        self.everything_was_locked = any(one.kind is LockKind.EVERYTHING for one in self._locks())
+        self.asked_and_approved = now
 
     @invariant()
     def every_change_of_state_is_on_record_in_order(self):
@@ -284,9 +366,25 @@ class AnyHistory(RuleBasedStateMachine):
     def _nothing_lives_under_a_lock(self, grants):
         catalog, locks = self.do(self.world.read(_catalog_and_locks))
         for grant in grants:
-            names = catalog.humans_behind(grant.beneficiary) | {grant.beneficiary}
             assert catalog.may_hold(grant.beneficiary)
-            assert not [one for one in locks if one.covers(principals=names, entitlement=grant.entitlement)]
+            assert covering_lock(locks, catalog, [grant.beneficiary], grant.entitlement) is None
+
+    def _locked(self, grant):
+        catalog, locks = self.do(self.world.read(_catalog_and_locks))
+        return covering_lock(locks, catalog, [grant.beneficiary], grant.entitlement)
+
+    def _times(self, request):
+        """How many grants it makes: one, or one for each time that was still to come when its bundle was complete."""
+        if request.repeats is None:
+            return 1
+        return len(occurrences(request.repeats, max(request.starts_at or request.closed_at, request.closed_at)))
+
+    def _aftermaths(self, *, open_only=True):
+        return self.do(self.world.read(lambda r: r.aftermaths(open_only=open_only)))
+
+    def _overdue(self, who):
+        catalog, now = self.do(self.world.read(lambda r: r.catalog())), self.world.clock.now()
+        return [one for one in self._aftermaths() if one.beneficiary in catalog.names_of(who) and one.overdue(now)]
 
     def _grants(self):
         return self.do(self.world.read(lambda r: r.grants(ALL)))

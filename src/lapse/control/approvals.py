@@ -14,6 +14,7 @@ from lapse.control.context import Control
 from lapse.control.notices import post
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.approval import interested_persons, persons_of
+from lapse.domain.errors import Refused
 from lapse.domain.grants import Grant
 from lapse.domain.notices import Notice, NoticeKind
 from lapse.domain.recurrence import occurrences
@@ -41,6 +42,17 @@ async def approve_request(
     return approved
 
 
+async def grant_rest_of_bundle(control: Control, tx: Transaction, bundle: str, *, actor: str) -> None:
+    """Schedule what a bundle grants, if all that is left of it is approved and one of it was taken out just now."""
+    left = await tx.requests_in_bundle(bundle) if bundle else ()
+    if left and all(one.state is RequestState.APPROVED for one in left):
+        if left[0].expires_at <= control.now():
+            raise Refused(f"bundle {bundle} has expired", hint="ask for what is still needed anew")
+        grants = [grant for one in left for grant in _grants(control, one)]
+        await tx.add_grants(grants)
+        await tx.append([_scheduled(grant, control.now(), actor) for grant in grants])
+
+
 async def _complete(tx: Transaction, approved: Request) -> Sequence[Request]:
     """The requests whose grants come now: this one, or its whole bundle if it was the last; () while others wait."""
     if not approved.bundle:
@@ -53,10 +65,22 @@ def _grants(control: Control, request: Request) -> list[Grant]:
     now = control.now()
     since = max(request.starts_at or now, now)
     begins = [since] if request.repeats is None else occurrences(request.repeats, since)
-    return [_grant(control, request, starts_at) for starts_at in begins]
+    return [_grant(control, request, starts_at, _ends_by(request, starts_at, now)) for starts_at in begins]
 
 
-def _grant(control: Control, request: Request, starts_at: datetime) -> Grant:
+def _ends_by(request: Request, starts_at: datetime, now: datetime) -> datetime | None:
+    """The end that the policy agreed to, at the latest.
+
+    Where the start was planned that is the planned end. Else the access could have begun until the request expired,
+    and lie within all windows. An extension has its end from what it extends.
+    """
+    if request.extends is not None:
+        return None
+    planned = request.repeats is not None or starts_at > now
+    return (starts_at if planned else max(starts_at, request.expires_at)) + request.requested_duration
+
+
+def _grant(control: Control, request: Request, starts_at: datetime, ends_by: datetime | None) -> Grant:
     return Grant(
         id=control.new_id("gra"),
         request_id=request.id,
@@ -68,6 +92,9 @@ def _grant(control: Control, request: Request, starts_at: datetime) -> Grant:
         created_at=control.now(),
         extends=request.extends,
         purpose=request.terms.purpose,
+        sponsor=request.sponsor,
+        break_glass=request.terms.break_glass,
+        ends_by=ends_by,
     )
 
 
@@ -94,7 +121,7 @@ async def _after_break_glass(control: Control, tx: Transaction, request: Request
     used = created("breakglass.used", due, request.id, at=now, actor=actor, requester=request.requester)
     await tx.append([replace(used, policy_version=request.policy_version)])
     catalog = await tx.catalog()
-    told = sorted(persons_of(review.reviewers, request, catalog) - interested_persons(request, catalog))
+    told = sorted(persons_of((*review.reviewers, "owner"), request, catalog) - interested_persons(request, catalog))
     text = f"`{request.requester}` used break-glass for `{request.entitlement}`: {request.justification}"
     notice = Notice(kind=NoticeKind.BREAK_GLASS, subject=due.id, to=tuple(told), text=text, at=now)
     await post(control, tx, [notice])

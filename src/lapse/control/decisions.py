@@ -12,7 +12,7 @@ from datetime import datetime
 from lapse.control.approvals import approve_request
 from lapse.control.context import Control
 from lapse.control.guards import acting_principal, refuse_leaver, refuse_locked
-from lapse.control.questions import ask_again
+from lapse.control.questions import answer_again
 from lapse.control.requests import close_request
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.approval import StageTally, interested_persons, tally
@@ -23,7 +23,6 @@ from lapse.domain.grants import LIVE
 from lapse.domain.names import check_text
 from lapse.domain.requests import Decision, Request, RequestEvent, RequestState, Verdict
 from lapse.ledger.entry import Entry, created
-from lapse.policy import decide as answer_to
 from lapse.ports import Transaction
 
 
@@ -119,7 +118,7 @@ def _open_stage_for(approver: str, request: Request, earlier: list[Decision], ca
 async def _refuse_if_answer_changed(control: Control, tx: Transaction, request: Request) -> None:
     """An old request is no way round a new rule, nor round leaving a group: the answer today must be the same."""
     policy = await control.policy(tx)
-    answer = answer_to(policy, await ask_again(control, tx, policy, request))
+    answer = await answer_again(control, tx, policy, request)
     if answer.terms != request.terms:
         what = "the catalog" if policy.version == request.policy_version else "the policy"
         raise Refused(

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from lapse.control.context import Control
-from lapse.control.guards import covering_lock, require_control_of, require_party_to
+from lapse.control.guards import require_control_of, require_party_to
 from lapse.domain.access import Assignment
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.grants import ENDING, LIVE, EndReason, Grant, GrantState
+from lapse.domain.locks import covering_lock
 from lapse.domain.names import check_text
 from lapse.ledger.entry import Entry, changed
 from lapse.ports import Connector, Transaction

@@ -8,9 +8,10 @@ from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Refused
 from lapse.domain.grants import Grant
-from lapse.domain.locks import Lock
+from lapse.domain.locks import Lock, covering_lock
 from lapse.domain.names import shown
 from lapse.domain.principals import Principal
+from lapse.domain.requests import Request
 
 
 def acting_principal(actor: Actor, catalog: Catalog) -> Principal:
@@ -33,19 +34,18 @@ def refuse_leaver(catalog: Catalog, name: str) -> None:
 
 
 def refuse_locked(locks: Iterable[Lock], catalog: Catalog, names: Iterable[str], entitlement: str) -> None:
-    """Raise `Refused` if a lock in force covers the entitlement, or any of the names or a human behind one."""
+    """Raise `Refused` if a lock in force covers the entitlement, or any of the names or whoever is behind one."""
     lock = covering_lock(locks, catalog, names, entitlement)
     if lock is not None:
         what = "everything" if not lock.target else f"`{lock.target}`"
         raise Refused(f"{what} is locked: {lock.reason}", hint=f"lock {lock.id} must be removed first")
 
 
-def covering_lock(locks: Iterable[Lock], catalog: Catalog, names: Iterable[str], entitlement: str) -> Lock | None:
-    """The first lock in force that stops `entitlement` for any of `names`, their aliases' roots or sponsors."""
-    known = set(names)
-    for name in tuple(known):
-        known |= catalog.humans_behind(name)
-    return next((lock for lock in locks if lock.covers(principals=known, entitlement=entitlement)), None)
+def is_party_to(request: Request, actor: Actor, catalog: Catalog) -> bool:
+    """Whether the actor asked, would benefit, or is a human behind who did or would."""
+    parties = (request.requester, request.beneficiary)
+    person = catalog.person_of(actor.name)
+    return actor.name in parties or (person is not None and any(person in catalog.humans_behind(p) for p in parties))
 
 
 def require_party_to(grant: Grant, actor: Actor, catalog: Catalog) -> None:

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from lapse.control.context import Control
-from lapse.control.guards import acting_principal, covering_lock
+from lapse.control.guards import acting_principal
 from lapse.control.notices import post
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import Json, to_data
 from lapse.domain.errors import Conflict, InvalidInput, Refused
+from lapse.domain.locks import covering_lock
 from lapse.domain.names import check_text, shown
 from lapse.domain.notices import Notice, NoticeKind
 from lapse.domain.proposals import Proposal, ProposalEvent, ProposalState

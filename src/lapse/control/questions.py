@@ -1,6 +1,8 @@
 """A request as a question to the policy: what is wanted, checked, in the context it is asked in.
 
-Called by `requests` when something is asked and by `decisions` when an old request meets a newer policy.
+Called by `requests` when something is asked and by `decisions` when an old request meets a newer policy. What repeats
+is one question for each occurrence, each asked in the presence of all others; the requests of a bundle are asked in
+order, each in the presence of those before.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from datetime import datetime, timedelta
 
 from lapse.control.context import Control
 from lapse.control.guards import acting_principal, refuse_leaver, require_party_to
-from lapse.control.history import with_facts
+from lapse.control.history import ALONE, Beside, with_facts
 from lapse.domain.actors import Actor
 from lapse.domain.catalog import Catalog
 from lapse.domain.durations import check_duration
@@ -20,8 +22,9 @@ from lapse.domain.grants import LIVE, Grant
 from lapse.domain.names import check_text
 from lapse.domain.recurrence import occurrences
 from lapse.domain.requests import Recurrence, Request, Ticket
+from lapse.domain.terms import Terms
 from lapse.domain.times import format_time
-from lapse.policy import Ask, Evaluation, Policy, ask_for, decide
+from lapse.policy import Ask, Evaluation, PastGrant, Policy, ask_for, decide
 from lapse.ports import Reader
 
 Judge = Callable[[Policy, Ask], Evaluation]
@@ -55,9 +58,12 @@ class Question:
 
 
 async def question(
-    control: Control, reader: Reader, actor: Actor, wanted: NewRequest, judge: Judge = decide
+    control: Control, reader: Reader, actor: Actor, wanted: NewRequest, beside: Beside = ALONE, judge: Judge = decide
 ) -> Question:
-    """Check `wanted` and let the policy in force answer it; with `evaluate` as `judge` every rule is told of."""
+    """Check `wanted` and let the policy in force answer it, beside what else is asked for.
+
+    With `evaluate` as `judge` every rule is told of.
+    """
     now = control.now()
     catalog = await reader.catalog()
     requester = acting_principal(actor, catalog)
@@ -83,14 +89,19 @@ async def question(
         at=now,
     )
     policy = await control.policy(reader)
-    asks = [await with_facts(control, reader, policy, one) for one in _occurring(ask, wanted)]
-    return Question(wanted=wanted, ask=asks[0], evaluation=_together(asks, [judge(policy, one) for one in asks]))
+    first, answer = await _answer(control, reader, policy, _occurring(ask, wanted), beside, judge)
+    return Question(wanted=wanted, ask=first, evaluation=answer)
 
 
-async def ask_again(control: Control, reader: Reader, policy: Policy, request: Request) -> Ask:
-    """The question of an existing request, asked about the people and resources as they are now."""
+async def answer_again(control: Control, reader: Reader, policy: Policy, request: Request) -> Evaluation:
+    """What `policy` says to an existing request, asked about the people and resources as they are now."""
+    ask = await _asked_again(reader, request)
+    return (await _answer(control, reader, policy, _occurring(ask, request), Beside(again=request)))[1]
+
+
+async def _asked_again(reader: Reader, request: Request) -> Ask:
     extended = await reader.grant(request.extends) if request.extends else None
-    ask = ask_for(
+    return ask_for(
         await reader.catalog(),
         requester=request.requester,
         beneficiary=request.beneficiary,
@@ -104,8 +115,21 @@ async def ask_again(control: Control, reader: Reader, policy: Policy, request: R
         break_glass=request.terms.break_glass,
         at=request.created_at,
     )
-    first = _occurring(ask, request)[0]
-    return await with_facts(control, reader, policy, first, besides=request.id)
+
+
+async def _answer(
+    control: Control, reader: Reader, policy: Policy, asks: Sequence[Ask], beside: Beside, judge: Judge = decide
+) -> tuple[Ask, Evaluation]:
+    """The answer to all of them, and the question with its facts that it is about: the first, or the first denied."""
+    times = [
+        PastGrant(entitlement=one.entitlement.name, begins_at=one.begins_at, ends_at=one.begins_at + one.duration)
+        for one in asks
+    ]
+    known = [
+        await with_facts(control, reader, policy, one, replace(beside, grants=(*times[:place], *times[place + 1 :])))
+        for place, one in enumerate(asks)
+    ]
+    return _together(known, [judge(policy, one) for one in known])
 
 
 def _occurring(ask: Ask, wanted: NewRequest | Request) -> list[Ask]:
@@ -115,17 +139,24 @@ def _occurring(ask: Ask, wanted: NewRequest | Request) -> list[Ask]:
     return [replace(ask, starts_at=begins) for begins in occurrences(wanted.repeats, ask.begins_at)]
 
 
-def _together(asks: Sequence[Ask], answers: Sequence[Evaluation]) -> Evaluation:
-    """The answer to all occurrences: every one must be allowed, and with the same approvals."""
+def _together(asks: Sequence[Ask], answers: Sequence[Evaluation]) -> tuple[Ask, Evaluation]:
+    """One answer to all occurrences: every one must be allowed, and on the same terms."""
+    first = answers[0].terms
     for ask, answer in zip(asks, answers, strict=True):
         if answer.terms is None:
-            return answer if len(asks) == 1 else replace(answer, reason=f"on {ask.begins_at:%Y-%m-%d}: {answer.reason}")
-        if answers[0].terms is not None and answer.terms.stages != answers[0].terms.stages:
+            reason = answer.reason if len(asks) == 1 else f"on {ask.begins_at:%Y-%m-%d}: {answer.reason}"
+            return ask, replace(answer, reason=reason)
+        if first is not None and _essential(answer.terms) != _essential(first):
             raise Refused(
-                f"on {ask.begins_at:%Y-%m-%d} other approvals are needed than on {asks[0].begins_at:%Y-%m-%d}",
+                f"on {ask.begins_at:%Y-%m-%d} the policy has other terms than on {asks[0].begins_at:%Y-%m-%d}",
                 hint="ask for those days separately",
             )
-    return answers[0]
+    return asks[0], answers[0]
+
+
+def _essential(terms: Terms) -> Terms:
+    """The terms without the time that approvers have, which the next window bounds and not every one."""
+    return replace(terms, pending_timeout=timedelta(0))
 
 
 def _checked(wanted: NewRequest, requester: str, now: datetime) -> NewRequest:
@@ -141,6 +172,8 @@ def _checked(wanted: NewRequest, requester: str, now: datetime) -> NewRequest:
         )
     if wanted.repeats is not None and wanted.extends is not None:
         raise InvalidInput("an extension does not repeat", hint="extend the one grant")
+    if wanted.break_glass and (wanted.repeats is not None or wanted.starts_at is not None):
+        raise InvalidInput("an emergency begins now, and once", hint="leave out the start and the repetition")
     return replace(
         wanted,
         duration=check_duration(wanted.duration),

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lapse.control.approvals import approve_request
+from lapse.control.approvals import approve_request, grant_rest_of_bundle
 from lapse.control.context import Control
-from lapse.control.guards import refuse_locked
+from lapse.control.guards import is_party_to, refuse_locked
+from lapse.control.history import Beside
 from lapse.control.questions import NewRequest, Question, question
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.approval import eligible_persons
@@ -19,13 +20,15 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.data import to_data
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.names import check_text
-from lapse.domain.requests import Request, RequestEvent, RequestState
+from lapse.domain.requests import Request, RequestEvent, RequestState, Ticket
 from lapse.domain.terms import Terms
 from lapse.ledger.entry import Entry, changed, created
-from lapse.policy import Evaluation, evaluate
-from lapse.ports import Transaction
+from lapse.policy import Evaluation, PastRequest, evaluate
+from lapse.ports import Page, Reader, Transaction
 
 MOST_IN_BUNDLE = 20
+MOST_WAITING = 100
+"""However the policy is written, no person has more requests waiting, so that no script floods those who decide."""
 
 
 async def preview_request(control: Control, actor: Actor, wanted: NewRequest) -> Evaluation:
@@ -59,18 +62,28 @@ async def create_bundle(control: Control, actor: Actor, wanted: Sequence[NewRequ
     return result
 
 
-async def cancel_request(control: Control, actor: Actor, request_id: str, reason: str = "") -> Request:
-    """Withdraw a pending request: by its requester, its beneficiary or an administrator."""
+async def cancel_request(
+    control: Control, actor: Actor, request_id: str, reason: str = "", *, alone: bool = False
+) -> Request:
+    """Withdraw a pending request: by its people or an administrator. What waits in its bundle goes with it.
+
+    With `alone` it is taken out of its bundle instead, and the others are granted without it once they are approved.
+    """
     actor.require(Scope.REQUEST, Scope.ADMIN)
     reason = check_text(reason, what="reason")
 
     async def work(tx: Transaction) -> Request:
-        request = await tx.request(request_id)
-        if actor.name not in {request.requester, request.beneficiary} and Scope.ADMIN not in actor.scopes:
-            raise Refused(f"request {request_id} is not yours", hint="its requester can cancel it")
-        return await close_request(tx, request, RequestEvent.CANCEL, at=control.now(), actor=actor.name, reason=reason)
+        request, now = await tx.request(request_id), control.now()
+        _refuse_strangers(request, actor, await tx.catalog())
+        rest = request.bundle if alone else ""
+        request = replace(request, bundle="") if alone else request
+        closed = await close_request(tx, request, RequestEvent.CANCEL, at=now, actor=actor.name, reason=reason)
+        await grant_rest_of_bundle(control, tx, rest, actor=actor.name)
+        return closed
 
-    return await control.store.write(work)
+    closed = await control.store.write(work)
+    control.wake()
+    return closed
 
 
 async def expire_requests(control: Control, limit: int = 200) -> int:
@@ -96,8 +109,15 @@ async def expire_requests(control: Control, limit: int = 200) -> int:
     return await control.store.write(work)
 
 
-async def extend_grant(
-    control: Control, actor: Actor, grant_id: str, duration: timedelta, justification: str
+async def extend_grant(  # noqa: PLR0913  the grant and what is said about it; two have a default
+    control: Control,
+    actor: Actor,
+    grant_id: str,
+    duration: timedelta,
+    justification: str,
+    *,
+    ticket: Ticket | None = None,
+    break_glass: bool = False,
 ) -> Request:
     """Ask for more time on a live grant: a new request that continues it without a gap, under today's policy."""
     grant = await control.store.read(lambda reader: reader.grant(grant_id))
@@ -106,7 +126,9 @@ async def extend_grant(
         duration=duration,
         justification=justification,
         beneficiary=grant.beneficiary,
+        ticket=ticket,
         extends=grant_id,
+        break_glass=break_glass,
     )
     return await create_request(control, actor, wanted)
 
@@ -139,7 +161,7 @@ async def _create(
     control: Control, tx: Transaction, actor: Actor, wanted: Sequence[NewRequest]
 ) -> Sequence[Request] | Evaluation:
     catalog, locks = await tx.catalog(), await tx.locks()
-    asked = [await question(control, tx, actor, one) for one in wanted]
+    asked = await _questions(control, tx, actor, wanted)
     for one in asked:
         names = [one.ask.requester.name, one.ask.beneficiary.name]
         refuse_locked(locks, catalog, names, one.wanted.entitlement)
@@ -147,8 +169,65 @@ async def _create(
     if refused:
         await tx.append([_refusal(one, actor) for one in refused])
         return _named(refused[0], among=len(wanted))
+    _refuse_half_an_emergency(asked)
+    await _refuse_flood(tx, catalog, asked)
     bundle = control.new_id("bun") if len(wanted) > 1 else ""
-    return [await _record(control, tx, actor, one, bundle) for one in asked]
+    made = [await _record(control, tx, actor, one, (bundle, _expiry(asked))) for one in asked]
+    # All of a bundle is there before any of it is approved, so that it is not complete too early.
+    return [await _unless_somebody_decides(control, tx, request) for request in made]
+
+
+def _expiry(asked: Sequence[Question]) -> datetime:
+    """What is granted together waits together, no longer than the shortest of it may."""
+    return min(one.ask.at + one.evaluation.terms.pending_timeout for one in asked if one.evaluation.terms is not None)
+
+
+async def _questions(
+    control: Control, tx: Transaction, actor: Actor, wanted: Sequence[NewRequest]
+) -> Sequence[Question]:
+    """Each in the presence of those before: what takes up a quota takes it up within one bundle too."""
+    asked: list[Question] = []
+    beside = Beside()
+    for one in wanted:
+        asked.append(await question(control, tx, actor, one, beside))
+        terms = asked[-1].evaluation.terms
+        if terms is not None:
+            made = PastRequest(at=asked[-1].ask.at, offer=terms.offer, automatic=terms.automatic)
+            waiting = beside.pending + bool(terms.stages)
+            beside = replace(beside, requests=(*beside.requests, made), pending=waiting)
+    return asked
+
+
+def _refuse_half_an_emergency(asked: Sequence[Question]) -> None:
+    """What is given at once cannot wait for the approval of something else."""
+    terms = [(one.wanted.entitlement, one.evaluation.terms) for one in asked]
+    waiting = next((name for name, found in terms if found is not None and found.stages), None)
+    if waiting is not None and any(found is not None and found.break_glass for _, found in terms):
+        raise Refused(
+            f"`{waiting}` needs an approval, so it cannot go together with break-glass",
+            hint="ask for it by itself",
+        )
+
+
+async def _refuse_flood(reader: Reader, catalog: Catalog, asked: Sequence[Question]) -> None:
+    new = sum(1 for one in asked if one.evaluation.terms is not None and one.evaluation.terms.stages)
+    if not new:
+        return
+    names = catalog.names_of(asked[0].ask.requester.name)
+    waiting = new
+    for name in sorted(names):
+        pending = await reader.requests(Page(limit=MOST_WAITING), states=[RequestState.PENDING], requester=name)
+        waiting += sum(1 for request in pending if request.requester == name)
+    if waiting > MOST_WAITING:
+        raise Refused(
+            f"{waiting - new} of your requests wait for a decision already, {MOST_WAITING} at most",
+            hint="wait until some are decided, or cancel what is not needed",
+        )
+
+
+def _refuse_strangers(request: Request, actor: Actor, catalog: Catalog) -> None:
+    if Scope.ADMIN not in actor.scopes and not is_party_to(request, actor, catalog):
+        raise Refused(f"request {request.id} is not yours", hint="its requester can cancel it")
 
 
 def _named(refused: Question, *, among: int) -> Evaluation:
@@ -167,13 +246,21 @@ def _check_bundle(wanted: Sequence[NewRequest]) -> None:
         raise InvalidInput("an entitlement is asked for twice", hint="name each once")
 
 
-async def _record(control: Control, tx: Transaction, actor: Actor, asked: Question, bundle: str) -> Request:
+async def _record(
+    control: Control, tx: Transaction, actor: Actor, asked: Question, together: tuple[str, datetime]
+) -> Request:
     if asked.evaluation.terms is None:
         raise TypeError("only what is allowed becomes a request")
-    request = replace(_request(control, asked, asked.evaluation.terms), bundle=bundle)
+    bundle, expires_at = together
+    request = replace(_request(control, asked, asked.evaluation.terms), bundle=bundle, expires_at=expires_at)
     _refuse_unreachable_quorum(request, await tx.catalog())
     await tx.add_request(request)
     await tx.append([_creation(request, asked, actor)])
+    return request
+
+
+async def _unless_somebody_decides(control: Control, tx: Transaction, request: Request) -> Request:
+    """Where nobody needs to approve it is approved now."""
     if request.terms.stages:
         return request
     return await approve_request(control, tx, request, actor="system:policy", reason=f"offer `{request.terms.offer}`")
@@ -196,6 +283,7 @@ def _request(control: Control, asked: Question, terms: Terms) -> Request:
         starts_at=wanted.starts_at,
         extends=wanted.extends,
         repeats=wanted.repeats,
+        sponsor=ask.beneficiary.sponsor or ask.requester.sponsor,
     )
 
 

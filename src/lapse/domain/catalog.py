@@ -81,6 +81,17 @@ class Catalog:
         """Every person behind `name`: itself after aliases, and sponsor or owner of agents and services."""
         return self._behind(name)[0]
 
+    def everyone_behind(self, name: str) -> frozenset[str]:
+        """All names of `name` and of whoever it stands or acts for, in the end: what a lock may name to stop it."""
+        found: set[str] = set()
+        queue = [name]
+        while queue:
+            current = queue.pop()
+            if current not in found:
+                found |= self.names_of(current)
+                queue += [other for one in self._identities(current) for other in (one.sponsor, one.owner) if other]
+        return frozenset(found)
+
     def answerable(self, name: str) -> bool:
         """Whether every human behind `name` is known: at least one, and no link leads nowhere."""
         persons, lost = self._behind(name)

@@ -83,7 +83,9 @@ class Grant:
     `account` is the login on the target (for an ephemeral login: the one created for this grant).
     `held_before` says whether the account already had the role, by no grant of ours, when activation began:
     such access is standing, is reported as that, and is left as it was found at the end.
-    `extends` names the grant that this one continues; both share the account. `purpose` is what its offer pinned.
+    `extends` names the grant that this one continues; both share the account. `purpose` is what its offer pinned,
+    `sponsor` the person that an agent acts for, `break_glass` that nobody was asked. `suspended_by` is the lock under
+    which a scheduled grant waits. However late it begins, it is over at `ends_by`.
     """
 
     id: str
@@ -103,6 +105,10 @@ class Grant:
     end_reason: EndReason | None = None
     extends: str | None = None
     purpose: str = ""
+    sponsor: str = ""
+    break_glass: bool = False
+    ends_by: Instant | None = None
+    suspended_by: str = ""
     attempts: int = 0
     next_attempt_at: Instant | None = None
     last_error: str = ""
@@ -119,6 +125,11 @@ class Grant:
         return self.entitlement.partition("/")[2]
 
     @property
+    def lapses_at(self) -> datetime:
+        """When a scheduled grant that did not begin is over; what extends another lapses so long after its end."""
+        return self.starts_at + self.duration
+
+    @property
     def due_at(self) -> datetime | None:
         """When the enforcer must next act on this grant; None once it is over.
 
@@ -126,7 +137,7 @@ class Grant:
         """
         match self.state:
             case GrantState.SCHEDULED:
-                return self.next_attempt_at or self.starts_at
+                return self.lapses_at if self.suspended_by else self.next_attempt_at or self.starts_at
             case GrantState.ACTIVE:
                 return self.ends_at
             case GrantState.ACTIVATING | GrantState.REVOKING | GrantState.REVOKE_FAILED:
@@ -197,6 +208,12 @@ class Grant:
             last_error=error,
             version=self.version + 1,
         )
+
+    def suspended(self, by: str) -> Grant:
+        """Waits under lock `by`, or goes on waiting for its start if `by` is empty. Its own time runs on meanwhile."""
+        if self.state is not GrantState.SCHEDULED:
+            raise Refused(f"a grant that is {self.state.replace('_', ' ')} cannot wait")
+        return replace(self, suspended_by=by, next_attempt_at=None, version=self.version + 1)
 
     def _after(self, event: GrantEvent, **changes: object) -> Grant:
         state = GRANT_LIFE.step(self.state, event)

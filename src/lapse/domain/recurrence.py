@@ -19,7 +19,8 @@ DAY_MINUTES = 24 * 60
 def occurrences(repeats: Recurrence, since: datetime) -> tuple[datetime, ...]:
     """The beginnings from `since` on, in UTC.
 
-    A time of day that the clock skips is the instant to which it jumps; one that comes twice is its first.
+    A time of day that the clock skips comes as much later as it jumps (02:30 is 03:30 then); one that comes twice is
+    its first.
 
     Raises:
         InvalidInput: there is none, there are more than 60, or the last is more than 90 days away.

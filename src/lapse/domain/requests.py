@@ -87,7 +87,8 @@ class Request:
 
     `terms` and `policy_version` are pinned at creation. `version` counts changes, for optimistic concurrency.
     `bundle` is shared by requests that are granted together or not at all. While a `counter` waits for the requester
-    nobody can approve. `repeats` makes one grant for each occurrence.
+    nobody can approve. `repeats` makes one grant for each occurrence. `sponsor` is the person that an agent in it
+    acts for, as the catalog had it.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Request:
     bundle: str = ""
     repeats: Recurrence | None = None
     counter: CounterOffer | None = None
+    sponsor: str = ""
     state: RequestState = RequestState.PENDING
     closed_at: Instant | None = None
     close_reason: str = ""

@@ -49,21 +49,25 @@ async def _plan(
     planned = {}
     for grant in scheduled:
         try:
-            planned[grant.id] = _planned(parts, grant, parts.connector(resource), catalog, parents)
+            plan = _planned(parts, grant, parts.connector(resource), catalog, parents)
         except LapseError as error:
             await _postpone(parts, [grant], error.message)
+            continue
+        if plan.ends_at is not None and plan.ends_at > parts.clock.now():
+            planned[grant.id] = plan  # what is over this very moment is ended by the next look
     return planned
 
 
 def _planned(parts: Parts, grant: Grant, connector: Connector, catalog: Catalog, parents: Mapping[str, Grant]) -> Grant:
-    """An extension continues its parent's account and deadline."""
+    """An extension continues its parent's account and deadline; nothing begins so late that it ends after `ends_by`."""
     parent = parents.get(grant.extends or "")
     if parent is not None and parent.ends_at is not None:
         return replace(grant, account=parent.account, ends_at=latest_end(grant, parent))
     entitlement = catalog.entitlement(grant.entitlement)
     login = catalog.principal(grant.beneficiary).account_on(entitlement.resource)
     account = connector.account_for(entitlement.native, login, grant.id)
-    return replace(grant, account=account, ends_at=parts.clock.now() + grant.duration)
+    ends_at = parts.clock.now() + grant.duration
+    return replace(grant, account=account, ends_at=min(ends_at, grant.ends_by or ends_at))
 
 
 async def _begin(
@@ -77,7 +81,7 @@ async def _begin(
 
     def begin(grant: Grant) -> Grant | None:
         plan = planned[grant.id]
-        if grant.state is not GrantState.SCHEDULED or plan.ends_at is None:
+        if grant.state is not GrantState.SCHEDULED or grant.suspended_by or plan.ends_at is None:
             return None
         return grant.begun(account=plan.account, held_before=held[grant.id], ends_at=plan.ends_at)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from lapse.domain.catalog import Catalog
 from lapse.domain.grants import EndReason, Grant, GrantState
+from lapse.domain.locks import Lock, covering_lock
 from lapse.enforcement.parts import Parts, transition
 
 
@@ -20,32 +21,43 @@ def latest_end(grant: Grant, parent: Grant | None) -> datetime:
     """When `grant` is over even if it starts late; an extension runs on from the end of what it extends."""
     if parent is not None and parent.ends_at is not None:
         return parent.ends_at + grant.duration
-    return grant.starts_at + grant.duration
+    return grant.lapses_at
 
 
 async def stop_what_may_not_start(
     parts: Parts, scheduled: Sequence[Grant], catalog: Catalog, parents: Mapping[str, Grant]
 ) -> list[Grant]:
-    """End unused what a lock, a leaver, a window that passed or the end of its parent forbids; returns the rest."""
+    """Hold back what a lock stops, and end unused what can no longer begin; returns the rest.
+
+    That is what a leaver was to get, what has passed, and what extends something that was ended.
+    """
     locks = await parts.store.read(lambda reader: reader.locks())
     now = parts.clock.now()
+    locked = {grant.id: lock for grant in scheduled if (lock := _lock_on(grant, locks, catalog)) is not None}
 
-    def reason(grant: Grant) -> EndReason | None:
-        names = catalog.humans_behind(grant.beneficiary) | {grant.beneficiary}
+    def over(grant: Grant) -> EndReason | None:
         parent = parents.get(grant.extends or "")
-        if any(lock.covers(principals=names, entitlement=grant.entitlement) for lock in locks):
-            return EndReason.LOCKED
         if not catalog.may_hold(grant.beneficiary):
             return EndReason.POLICY_CHANGED
         if parent is not None and parent.end_reason not in {None, EndReason.ELAPSED}:
             return parent.end_reason
-        return EndReason.ELAPSED if latest_end(grant, parent) <= now else None
+        if latest_end(grant, parent) <= now or (parent is not None and grant.id in locked):
+            return EndReason.LOCKED if grant.id in locked or grant.suspended_by else EndReason.ELAPSED
+        return None
 
     def stop(grant: Grant) -> Grant | None:
-        why = reason(grant)
-        return grant.cancelled(why, at=now) if why and grant.state is GrantState.SCHEDULED else None
+        if grant.state is not GrantState.SCHEDULED:
+            return None
+        why = over(grant)
+        if why is not None:
+            return grant.cancelled(why, at=now)
+        return grant.suspended(locked[grant.id].id) if grant.id in locked else None
 
-    barred = [grant for grant in scheduled if reason(grant)]
+    barred = [grant for grant in scheduled if grant.id in locked or over(grant) is not None]
     await transition(parts, barred, stop)
     names = {grant.id for grant in barred}
     return [grant for grant in scheduled if grant.id not in names]
+
+
+def _lock_on(grant: Grant, locks: Iterable[Lock], catalog: Catalog) -> Lock | None:
+    return covering_lock(locks, catalog, [grant.beneficiary], grant.entitlement)

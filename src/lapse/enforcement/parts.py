@@ -93,6 +93,9 @@ def holding_of(grant: Grant, catalog: Catalog) -> Holding:
 
 def _entries(before: Grant, after: Grant, at: datetime, context: dict[str, Json]) -> Iterator[Entry]:
     """One entry for each arrow of the lifecycle; none for a retry that fails like the one before."""
+    if before.suspended_by != after.suspended_by and before.state is after.state:
+        yield _entry("grant.suspended", after, at, changes(before, after), context)
+        return
     if before.state is after.state and before.last_error == after.last_error:
         return
     if before.state in LIVE and after.state is GrantState.ENDED:
