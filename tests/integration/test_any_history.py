@@ -128,7 +128,7 @@ class AnyHistory(RuleBasedStateMachine):
         ]
         self.maybe(create_bundle(self.world.control, self.world.actor(who), wanted))
 
-    @rule(who=st.sampled_from(["alice", "dave"]), hour=st.integers(0, 23), days=st.integers(1, 4), approved=st.booleans())
+    @rule(who=st.sampled_from(PEOPLE), hour=st.integers(0, 23), days=st.integers(1, 4), approved=st.booleans())
     def somebody_asks_for_every_day(self, who, hour, days, approved):
         until = self.world.clock.now() + timedelta(days=days)
         repeats = Recurrence(days=tuple(range(7)), at_minute=60 * hour, timezone="Europe/Berlin", until=until)

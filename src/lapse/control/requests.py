@@ -34,7 +34,7 @@ MOST_WAITING = 100
 async def preview_request(control: Control, actor: Actor, wanted: NewRequest) -> Evaluation:
     """What the policy would answer to `wanted`, with every rule's outcome; nothing is recorded."""
     actor.require(Scope.REQUEST)
-    asked = await control.store.read(lambda reader: question(control, reader, actor, wanted, evaluate))
+    asked = await control.store.read(lambda reader: question(control, reader, actor, wanted, judge=evaluate))
     return asked.evaluation
 
 
