@@ -5,7 +5,7 @@ Every implementation, fakes included, passes the contract suite of its port (`te
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -348,6 +348,10 @@ class LedgerStore(Protocol):
     async def size(self) -> int: ...
     async def entries(self, start: int, end: int) -> Sequence[tuple[int, bytes]]:
         """(seq, canonical bytes) for start <= seq < end, in order; gaps show as missing rows."""
+        ...
+
+    async def entries_of(self, start: int, end: int, types: Collection[str]) -> Sequence[tuple[str, bytes]]:
+        """(type, canonical bytes) of the entries of these types with start <= seq < end, in order."""
         ...
 
     async def find(

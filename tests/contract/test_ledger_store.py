@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -191,3 +192,23 @@ async def test_one_sequencer_at_a_time_holds_the_lease(store):
             assert not third
     async with store.ledger.sequencer_lease() as again:
         assert again
+
+
+async def test_entries_of_some_types_are_read_in_order_of_their_places(store):
+    kinds = ["request.created", "grant.ended", "decision.approve", "grant.ended"]
+    await append(store, *(replace(an_entry(n), type=kind) for n, kind in enumerate(kinds)))
+    ids = await waiting(store)
+    await store.ledger.commit_batch(0, [ids[3], ids[0], ids[1], ids[2]], {}, b"note")
+
+    async def read(start, end, *types):
+        found = await store.ledger.entries_of(start, end, types)
+        assert all(decode(body).type == kind for kind, body in found)
+        return [(kind, decode(body).after["n"]) for kind, body in found]
+
+    assert await read(0, 9, "grant.ended", "request.created") == [
+        ("grant.ended", 3),
+        ("request.created", 0),
+        ("grant.ended", 1),
+    ]
+    assert await read(1, 3, "grant.ended") == [("grant.ended", 1)]
+    assert await read(0, 9, "grant") == await read(0, 9) == await read(2, 2, "grant.ended") == []

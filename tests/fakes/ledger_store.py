@@ -6,7 +6,7 @@ batches that took effect. Tests reach into `bodies`, `places`, `stored_tiles` an
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from lapse.domain.errors import Conflict, Unavailable
@@ -72,6 +72,10 @@ class MemoryLedgerStore:
         self._fault("entries")
         rows = [(seq, self.bodies.get(self.places[seq])) for seq in sorted(self.places) if start <= seq < end]
         return [(seq, body) for seq, body in rows if body is not None]
+
+    async def entries_of(self, start: int, end: int, types: Collection[str]) -> Sequence[tuple[str, bytes]]:
+        rows = [(decode(body).type, body) for _, body in await self.entries(start, end)]
+        return [(kind, body) for kind, body in rows if kind in types]
 
     async def find(
         self, *, subject: str | None = None, type_prefix: str | None = None, page: Page

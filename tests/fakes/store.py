@@ -7,7 +7,7 @@ Writers run one after the other. `store.recorded` is every committed ledger entr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -428,6 +428,10 @@ class FakeLedgerStore:
     async def entries(self, start: int, end: int) -> Sequence[tuple[int, bytes]]:
         rows = self._store.tables["entry"]
         return [(seq, rows[key][1]) for seq, key in enumerate(self._places) if start <= seq < end]
+
+    async def entries_of(self, start: int, end: int, types: Collection[str]) -> Sequence[tuple[str, bytes]]:
+        rows = [self._store.tables["entry"][key] for key in self._places[start:end]]
+        return [(entry.type, body) for entry, body in rows if entry.type in types]
 
     async def find(
         self, *, subject: str | None = None, type_prefix: str | None = None, page: Page

@@ -8,12 +8,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from lapse.domain.durations import human_duration
 from lapse.domain.names import shown
 from lapse.policy.results import Check, Status
 from lapse.policy.rules import Budget, Quota, Rate
-from lapse.policy.values import Ask, History, PastGrant
+from lapse.policy.values import Ask, EntitlementFacts, History, PastGrant
+
+
+class InTime(Protocol):
+    """The part of an ask that is looked at here."""
+
+    @property
+    def at(self) -> datetime:
+        """When it is asked."""
+        ...
+
+    @property
+    def begins_at(self) -> datetime:
+        """When the access would begin."""
+        ...
+
+    @property
+    def duration(self) -> timedelta:
+        """How long it would last."""
+        ...
+
+    @property
+    def entitlement(self) -> EntitlementFacts:
+        """What is asked for."""
+        ...
+
+    @property
+    def break_glass(self) -> bool:
+        """Whether it is an emergency."""
+        ...
+
+    @property
+    def history(self) -> History | None:
+        """What there was before, if somebody looked."""
+        ...
+
 
 Interval = tuple[datetime, datetime]
 _SECOND = timedelta(seconds=1)
@@ -26,7 +62,7 @@ def contiguous(ask: Ask, grants: Iterable[PastGrant]) -> timedelta:
     return next(end - start for start, end in joined([*held, asked]) if start <= asked[0] and end >= asked[1])
 
 
-def budget_check(budget: Budget, ask: Ask) -> Check:
+def budget_check(budget: Budget, ask: InTime) -> Check:
     """Whether every stretch of `budget.per` holds at most `budget.most` of the entitlement, with what is asked."""
     words = (
         f"allows {human_duration(budget.most)} of `{shown(ask.entitlement.name)}` in any {human_duration(budget.per)}"
@@ -44,7 +80,7 @@ def budget_check(budget: Budget, ask: Ask) -> Check:
     return Check(name="budget", status=Status.UNSATISFIED, detail=detail, remedy=remedy, at_most=at_most)
 
 
-def cooldown_check(cooldown: timedelta, ask: Ask) -> Check:
+def cooldown_check(cooldown: timedelta, ask: InTime) -> Check:
     """Whether the beneficiary is without the entitlement for `cooldown` before and after, or does not let go of it."""
     words = f"asks for {human_duration(cooldown)} without `{shown(ask.entitlement.name)}` in between"
     begin, end = ask.begins_at, ask.begins_at + ask.duration
@@ -64,16 +100,12 @@ def cooldown_check(cooldown: timedelta, ask: Ask) -> Check:
     return Check(name="cooldown", status=Status.SATISFIED, detail=words)
 
 
-def quota_checks(quota: Quota, ask: Ask) -> Iterator[Check]:
+def quota_checks(quota: Quota, ask: InTime) -> Iterator[Check]:
     """Whether the requester has asked often enough already."""
     if quota.rate is not None:
         rate, words = quota.rate, f"takes {_times(quota.rate, 'request')} of one requester"
-        history = _reaching(ask, ask.at - rate.per)
-        if history is None:
-            yield _unknown("quota", words)
-        else:
-            made = sum(1 for request in history.requests if ask.at - rate.per < request.at <= ask.at)
-            yield _counted("quota", words, made, rate.most)
+        made = made_within(rate, ask)
+        yield _unknown("quota", words) if made is None else _counted("quota", words, made, rate.most)
     if quota.pending is not None:
         words = f"lets {quota.pending} requests of one requester wait at a time"
         if ask.history is None:
@@ -82,18 +114,27 @@ def quota_checks(quota: Quota, ask: Ask) -> Iterator[Check]:
             yield _counted("pending", words, ask.history.pending, quota.pending)
 
 
-def rate_check(rate: Rate, offer: str, ask: Ask) -> Check:
+def rate_check(rate: Rate, offer: str, ask: InTime) -> Check:
     """Whether `offer` may be approved automatically once more for this requester."""
     words = f"is approved automatically {_times(rate, 'time')} for one person"
-    history = _reaching(ask, ask.at - rate.per)
-    if history is None:
-        return _unknown("auto_approve", words)
+    made = made_within(rate, ask, offer)
+    return _unknown("auto_approve", words) if made is None else _counted("auto_approve", words, made, rate.most)
+
+
+def made_within(rate: Rate, ask: InTime, automatic_by: str = "") -> int | None:
+    """How many requests the requester made within `rate.per`, or had approved automatically by that offer.
+
+    None where that is not known.
+    """
     since = ask.at - rate.per
-    made = [r for r in history.requests if r.automatic and r.offer == offer and since < r.at <= ask.at]
-    return _counted("auto_approve", words, len(made), rate.most)
+    history = _reaching(ask, since)
+    if history is None:
+        return None
+    made = [request for request in history.requests if since < request.at <= ask.at]
+    return sum(1 for r in made if r.automatic and r.offer == automatic_by) if automatic_by else len(made)
 
 
-def break_glass_check(ask: Ask) -> Check:
+def break_glass_check(ask: InTime) -> Check:
     """Whether break-glass was asked for, and every earlier one has been looked at in time."""
     if not ask.break_glass:
         detail, remedy = "is for emergencies, and has to be asked for", "ask for break-glass if this is an emergency"
@@ -107,12 +148,12 @@ def break_glass_check(ask: Ask) -> Check:
     return Check(name="break_glass", status=Status.SATISFIED, detail="is for emergencies, as asked for")
 
 
-def _reaching(ask: Ask, since: datetime) -> History | None:
+def _reaching(ask: InTime, since: datetime) -> History | None:
     """The history, if it is complete from `since` on."""
     return ask.history if ask.history is not None and ask.history.since <= since else None
 
 
-def _held(ask: Ask, history: History) -> list[Interval]:
+def _held(ask: InTime, history: History) -> list[Interval]:
     return [
         (grant.begins_at, grant.ends_at)
         for grant in history.grants

@@ -6,8 +6,11 @@ canonical, and each distinct one is decoded once. Called by `memo`, and by whoev
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -17,7 +20,6 @@ from lapse.domain.requests import Ticket
 from lapse.domain.times import Instant
 from lapse.policy.values import Ask, EntitlementFacts, History, PrincipalFacts, ResourceFacts, TicketFacts
 
-T = TypeVar("T")
 MOST_KEPT = 100_000
 """Decoded parts kept at a time."""
 
@@ -47,16 +49,21 @@ class RecordedAsk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         starts = self.starts_at
         return self.at if starts is None or starts < self.at else starts
 
-    def who(self) -> tuple[bytes, bytes, bytes, bytes]:
-        """Who asks for whom, and what for, as recorded."""
-        return bytes(self.requester), bytes(self.beneficiary), bytes(self.resource), bytes(self.entitlement)
+    def who(self) -> tuple[bytes, ...]:
+        """Who asks for whom, and what for, as recorded; who asks for themselves is named once."""
+        who, what = bytes(self.beneficiary), (bytes(self.resource), bytes(self.entitlement))
+        asks = bytes(self.requester)
+        return (who, *what) if asks == who else (who, *what, asks)
 
 
-class AskReader:
-    """Makes whole `Ask`s of recorded ones; parts that come again are decoded once."""
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Who asks for whom, and what for, decoded: makes whole `Ask`s of what these people ask for."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[Any, bytes], Any] = {}
+    requester: PrincipalFacts
+    beneficiary: PrincipalFacts
+    resource: ResourceFacts
+    entitlement: EntitlementFacts
 
     def ask(self, asked: RecordedAsk) -> Ask:
         """The whole question.
@@ -65,10 +72,10 @@ class AskReader:
             Corrupt: a part of it is not what it should be.
         """
         return Ask(
-            requester=self.part(PrincipalFacts, asked.requester),
-            beneficiary=self.part(PrincipalFacts, asked.beneficiary),
-            resource=self.part(ResourceFacts, asked.resource),
-            entitlement=self.part(EntitlementFacts, asked.entitlement),
+            requester=self.requester,
+            beneficiary=self.beneficiary,
+            resource=self.resource,
+            entitlement=self.entitlement,
             duration=asked.duration,
             total_duration=asked.total_duration,
             at=asked.at,
@@ -77,16 +84,56 @@ class AskReader:
             justification=asked.justification,
             ticket=asked.ticket,
             starts_at=asked.starts_at,
-            context=self.part(dict[str, Any], asked.context),
-            ticket_facts=self.part(TicketFacts | None, asked.ticket_facts),
-            history=decoded(History | None, asked.history),
+            context=_read_context(asked.context),
+            ticket_facts=_read_ticket(asked.ticket_facts),
+            history=_read_history(asked.history),
         )
 
-    def part(self, kind: Any, raw: msgspec.Raw) -> Any:
-        """The value of one part."""
+
+class LookedBack(msgspec.Struct, frozen=True, gc=False):
+    """The part of a question that rules about the past look at: see `frequency.InTime`."""
+
+    at: datetime
+    begins_at: datetime
+    duration: timedelta
+    entitlement: EntitlementFacts
+    break_glass: bool
+    justification: str
+    history: History | None
+
+
+def looked_back(entitlement: EntitlementFacts, asked: RecordedAsk) -> LookedBack:
+    """What rules about the past see of `asked`; `Corrupt` if its history cannot be read."""
+    return LookedBack(
+        asked.at,
+        asked.begins_at,
+        asked.duration,
+        entitlement,
+        asked.break_glass,
+        asked.justification,
+        _read_history(asked.history),
+    )
+
+
+class AskReader:
+    """Decodes who asks for what; parts that come again are decoded once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, bytes], Any] = {}
+
+    def whole(self, asked: RecordedAsk) -> Whole:
+        """The people and the entitlement of a question; `Corrupt` if they cannot be read."""
+        return Whole(
+            requester=self._part(PrincipalFacts, asked.requester),
+            beneficiary=self._part(PrincipalFacts, asked.beneficiary),
+            resource=self._part(ResourceFacts, asked.resource),
+            entitlement=self._part(EntitlementFacts, asked.entitlement),
+        )
+
+    def _part(self, kind: Any, raw: msgspec.Raw) -> Any:
         key = (kind, bytes(raw))
-        found = self._known.get(key, self)
-        if found is self:
+        found = self._known.get(key)
+        if found is None:
             if len(self._known) >= MOST_KEPT:
                 self._known.clear()
             found = self._known[key] = decoded(kind, raw)
@@ -95,10 +142,26 @@ class AskReader:
 
 def decoded(kind: Any, raw: msgspec.Raw | bytes) -> Any:
     """The value of type `kind` that JSON spells; `Corrupt` if it does not."""
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Corrupt(f"a recorded question cannot be read: {error}") from None
+    return reader_of(kind)(raw)
+
+
+@cache
+def reader_of(kind: Any) -> Callable[[msgspec.Raw | bytes], Any]:
+    """A function that reads JSON as `kind`, made once."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def read(raw: msgspec.Raw | bytes) -> Any:
+        try:
+            return decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Corrupt(f"a recorded question cannot be read: {error}") from None
+
+    return read
+
+
+_read_context = reader_of(dict[str, Any])
+_read_ticket = reader_of(TicketFacts | None)
+_read_history = reader_of(History | None)
 
 
 def recorded(ask: Ask) -> RecordedAsk:

@@ -27,6 +27,7 @@ MOST_OPEN = 100_000
 """Requests and grants followed at a time; beyond that the oldest is counted as it stands."""
 
 _NOTHING = timedelta(0)
+_MOST_EFFECTS = 100
 
 
 class ReplayEffect(StrEnum):
@@ -111,7 +112,7 @@ class _Held:
 class _Group:
     requests: int = 0
     saved: timedelta = _NOTHING
-    persons: set[bytes] = field(default_factory=set)
+    persons: set[str] = field(default_factory=set)
     examples: list[ReplayExample] = field(default_factory=list)
 
 
@@ -126,11 +127,12 @@ class Replay:
         self._grants: dict[str, _Held] = {}
         self._counts: Counter[str] = Counter()
         self._held = _NOTHING
+        self._refused = 0
 
     @property
     def requests(self) -> int:
         """How many were asked so far."""
-        return self._counts["asked"]
+        return sum(group.requests for group in self._groups.values())
 
     @property
     def evaluated(self) -> int:
@@ -139,17 +141,16 @@ class Replay:
 
     def asked(self, request_id: str, asked: RecordedAsk, terms: Terms | None) -> None:
         """A request that was made on `terms`, or (None) was refused; `request_id` of that is the entitlement."""
-        answer = self._memo.answer(asked)
-        effect = _effect(terms, answer)
+        answer, person = self._memo.answer(asked)
+        effect = self._effect(terms, answer)
         group = self._groups[effect]
         group.requests += 1
-        self._counts["asked"] += 1
         if effect is not ReplayEffect.UNCHANGED:
-            group.persons.add(bytes(asked.beneficiary))
-        if len(group.examples) < EXAMPLES:
-            group.examples.append(_example(request_id, asked, _detail(effect, answer, terms)))
+            group.persons.add(person)
+            if len(group.examples) < EXAMPLES:
+                group.examples.append(_example(request_id, asked, self._detail(asked, answer, terms)))
         if terms is None:
-            self._counts["refused"] += 1
+            self._refused += 1
             return
         cap = {ReplayEffect.DENIED: _NOTHING, ReplayEffect.SHORTENED: answer.shorter}.get(effect)
         if len(self._open) >= MOST_OPEN:
@@ -196,13 +197,13 @@ class Replay:
         for grant in still_open:
             self._settle(grant, grant.promised)
         groups = {effect: group for effect, group in self._groups.items() if group.requests}
-        affected = set[bytes]().union(*(group.persons for group in groups.values()))
+        affected = set[str]().union(*(group.persons for group in groups.values()))
         return ReplayReport(
             policy_version=self._policy_version,
             since=since,
             until=until,
-            requests=self._counts["asked"],
-            refused=self._counts["refused"],
+            requests=self.requests,
+            refused=self._refused,
             persons_affected=len(affected),
             held=self._held,
             saved=sum((group.saved for group in groups.values()), _NOTHING),
@@ -219,6 +220,23 @@ class Replay:
             ),
             unreadable=self._counts["unreadable"],
         )
+
+    def _effect(self, before: Terms | None, answer: Answer) -> ReplayEffect:
+        """The effect; the same two values are compared once."""
+        known = answer.effects.get(id(before))
+        if known is None or known[0] is not before:
+            if len(answer.effects) >= _MOST_EFFECTS:
+                answer.effects.clear()
+            known = answer.effects[id(before)] = before, _effect(before, answer)
+        effect: ReplayEffect = known[1]
+        return effect
+
+    def _detail(self, asked: RecordedAsk, answer: Answer, before: Terms | None) -> str:
+        if answer.terms is None:
+            longest = f"at most {human_duration(answer.shorter)}: " if answer.shorter is not None else ""
+            return longest + self._memo.reason(asked)
+        was = "it was refused" if before is None else f"it took {_approvals(before)}"
+        return f"offer `{answer.terms.offer}` takes {_approvals(answer.terms)}; {was}"
 
     def _settle(self, grant: _Held, held: timedelta) -> None:
         self._held += held
@@ -255,13 +273,11 @@ def _votes(terms: Terms) -> int:
     return sum(stage.quorum for stage in terms.stages)
 
 
-def _detail(effect: ReplayEffect, answer: Answer, before: Terms | None) -> str:
-    if answer.shorter is not None and effect is ReplayEffect.SHORTENED:
-        return f"at most {human_duration(answer.shorter)}: {answer.reason}"
-    if answer.terms is None:
-        return answer.reason
-    was = f"{_votes(before)}" if before is not None else "refused"
-    return f"offer `{answer.terms.offer}`: {_votes(answer.terms)} instead of {was} approvals"
+def _approvals(terms: Terms) -> str:
+    if terms.break_glass:
+        return "a review afterwards"
+    votes = _votes(terms)
+    return f"{votes or 'no'} approval{'' if votes == 1 else 's'}"
 
 
 def _example(request_id: str, asked: RecordedAsk, detail: str) -> ReplayExample:

@@ -11,7 +11,7 @@ one for the whole ledger. The body is written once and never touched again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -116,6 +116,18 @@ class SqlLedgerStore:
             found: list[tuple[int, bytes]] = []
             for run in await _runs(link, start, end):
                 found += _with_places(run, await _bodies(link, run))
+            return found
+
+        return await self._backend.read(work)
+
+    async def entries_of(self, start: int, end: int, types: Collection[str]) -> Sequence[tuple[str, bytes]]:
+        """(type, canonical bytes) of the entries of these types with start <= seq < end, in order."""
+
+        async def work(link: Link) -> list[tuple[str, bytes]]:
+            found: list[tuple[str, bytes]] = []
+            for run in await _runs(link, start, end):
+                ids = {"first_id": run.first_id, "end_id": run.end_id}
+                found += await link.rows(sql.TYPES_AND_BODIES, **ids, types=list(types))
             return found
 
         return await self._backend.read(work)

@@ -15,7 +15,7 @@ from lapse.storage.schema import (
     ledger_tiles,
     ledger_unplaced,
 )
-from lapse.storage.statements import AmongPairs, Query, bulk_insert, bulk_upsert
+from lapse.storage.statements import Among, AmongPairs, Query, bulk_insert, bulk_upsert
 
 _entry = ledger_entries.c
 _run = ledger_runs.c
@@ -80,6 +80,9 @@ RUNS = Query(
     .order_by(_run.first_seq)
 )
 BODIES = Query(select(_entry.id, _entry.body).where(*_within).order_by(_entry.id))
+TYPES_AND_BODIES = Query(
+    select(_entry.type, _entry.body).where(*_within, Among(_entry.type, "types")).order_by(_entry.id)
+)
 BODIES_OF_TYPE = Query(select(_entry.id, _entry.body).where(*_within, _of_type).order_by(_entry.id))
 
 PUT_TILES = bulk_upsert(ledger_tiles)
