@@ -9,19 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lapse.domain.approval import eligible_persons, interested_persons, tally
+from lapse.domain.approval import cast, tally
+from lapse.domain.approvers import Moment, eligible_persons, interested_persons
 from lapse.domain.catalog import Catalog
+from lapse.domain.dead_ends import dead_end
+from lapse.domain.delegations import Delegation
 from lapse.domain.principals import Group, Principal, PrincipalKind
 from lapse.domain.requests import Decision, Request, Verdict
 from lapse.domain.resources import Resource
-from lapse.domain.terms import Stage, Terms
+from lapse.domain.terms import Escalation, Stage, Terms
 from support.domain_values import EVERYONE, GROUPS, NOBODY, organisations
+from support.slow_approval import slow_acting, slow_person, slow_tally
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def request(*stages, requester="ann", beneficiary="ann"):
+def request(*stages, requester="ann", beneficiary="ann", in_parallel=False):
     return Request(
         id="r1",
         requester=requester,
@@ -29,15 +33,22 @@ def request(*stages, requester="ann", beneficiary="ann"):
         entitlement="pg/reader",
         requested_duration=HOUR,
         justification="",
-        terms=Terms(offer="o", max_duration=HOUR, max_total=HOUR, pending_timeout=HOUR, stages=stages),
+        terms=Terms(
+            offer="o",
+            max_duration=HOUR,
+            max_total=HOUR,
+            pending_timeout=HOUR,
+            stages=stages,
+            in_parallel=in_parallel,
+        ),
         policy_version="v1",
         created_at=NOON,
         expires_at=NOON + HOUR,
     )
 
 
-def stage(*approvers, quorum=1, name="one"):
-    return Stage(name=name, quorum=quorum, approvers=approvers)
+def stage(*approvers, quorum=1, name="one", **more):
+    return Stage(name=name, quorum=quorum, approvers=approvers, **more)
 
 
 def votes(*cast):
@@ -63,85 +74,68 @@ def catalog(*principals, groups=(), owner=""):
     )
 
 
-# ---- the slow count: sets, fixed points and plain loops, nothing shared with the code it judges
-
-
-def slow_chain(org, name):
-    chain = []
-    while name in org.principals and len(chain) <= len(org.principals):
-        chain.append(org.principals[name])
-        name = chain[-1].alias_of
-        if name == "":
-            return chain
-    return None
-
-
-def slow_person(org, name):
-    chain = slow_chain(org, name)
-    if chain is None or any(one.kind != "person" or not one.active for one in chain):
-        return None
-    return chain[-1].name
-
-
-def slow_behind(org, name):
-    """All names reached over aliases, sponsors and owners, and the real persons among them (None: one is missing)."""
-    reached = {name}
-    for _ in range(len(org.principals) + 1):
-        for known in [org.principals[one] for one in reached if one in org.principals]:
-            reached |= {known.alias_of, known.sponsor, known.owner} - {""}
-    if any(slow_chain(org, one) is None for one in reached):
-        return None
-    roots = {slow_chain(org, one)[-1] for one in reached}
-    return {one.name for one in roots if one.kind == "person"} or None
-
-
-def slow_members(org, group):
-    groups = {group}
-    for _ in range(len(org.groups) + 1):
-        for one in groups & set(org.groups):
-            groups = groups | set(org.groups[one].groups)
-    return {member for one in groups & set(org.groups) for member in org.groups[one].members}
-
-
-def slow_party(org, party, asked):
-    if party == "owner":
-        party = org.resources["pg"].owner
-    elif party == "manager":
-        party = org.principals[asked.beneficiary].manager if asked.beneficiary in org.principals else ""
-    names = slow_members(org, party.removeprefix("group:")) if party.startswith("group:") else {party}
-    return {slow_person(org, name) for name in names} - {None}
-
-
-def slow_tally(asked, cast, org):
-    behind = [slow_behind(org, asked.requester), slow_behind(org, asked.beneficiary)]
-    may = []
-    for one in asked.terms.stages:
-        able = set().union(*(slow_party(org, party, asked) for party in one.approvers))
-        may.append(set() if None in behind else able - behind[0] - behind[1])
-    yes = [[] for _ in may]
-    heard = set()
-    for vote in sorted(cast, key=lambda vote: (vote.decided_at, vote.id)):
-        still_open = [i for i, one in enumerate(asked.terms.stages) if len(yes[i]) < one.quorum]
-        person = slow_person(org, vote.approver)
-        if not still_open or person in heard or person not in may[still_open[0]]:
-            continue
-        heard.add(person)
-        if vote.verdict == "deny":
-            return yes, person
-        yes[still_open[0]].append(person)
-    return yes, None
-
-
-PARTIES = st.sampled_from(("owner", "manager", *(f"group:{g}" for g in (*GROUPS, "missing")), *EVERYONE, *NOBODY))
+PARTIES = st.sampled_from(
+    ("owner", "manager", *(f"group:{g}" for g in (*GROUPS, "missing")), "oncall:db", "oncall:web", *EVERYONE, *NOBODY)
+)
+SOME = st.lists(PARTIES, min_size=1, max_size=3).map(tuple)
+MINUTES = st.integers(0, 6)
+ROTAS = st.dictionaries(
+    st.sampled_from(("db", "web")), st.lists(st.sampled_from((*EVERYONE, "ghost")), max_size=3).map(tuple)
+)
 STAGES = st.lists(
     st.builds(
         Stage,
-        name=st.just("s"),
+        name=st.sampled_from(("one", "two", "three")),
         quorum=st.integers(1, 3),
-        approvers=st.lists(PARTIES, min_size=1, max_size=3).map(tuple),
+        approvers=SOME,
+        everyone=st.sampled_from((False, False, True)),
+        excluded=st.lists(PARTIES, max_size=1).map(tuple),
+        escalations=st.lists(
+            st.builds(Escalation, after=MINUTES.map(lambda m: timedelta(minutes=m)), approvers=SOME), max_size=2
+        ).map(tuple),
     ),
     max_size=3,
+    unique_by=lambda one: one.name,
 )
+NAMES = st.sampled_from((*EVERYONE, *NOBODY))
+
+
+def at(minute):
+    return NOON + timedelta(minutes=minute)
+
+
+@st.composite
+def ballots(draw):
+    minute, who = draw(MINUTES), draw(NAMES)
+    acts_for = draw(st.lists(NAMES, max_size=2).map(tuple))
+    return Decision(
+        id=f"{who}{minute}",
+        request_id="r1",
+        approver=who,
+        person="",
+        verdict=draw(st.sampled_from([Verdict.APPROVE] * 5 + [Verdict.DENY])),
+        stage=draw(st.sampled_from(("", "one", "two", "three"))),
+        decided_at=at(minute),
+        on_call=draw(ROTAS),
+        acts_for=acts_for,
+        on_behalf_of=draw(st.sampled_from(("", "", "ghost", *acts_for))),
+    )
+
+
+@st.composite
+def delegations(draw):
+    begins = draw(MINUTES)
+    return Delegation(
+        id=draw(st.sampled_from(("d1", "d2", "d3"))),
+        principal=draw(NAMES),
+        delegate=draw(NAMES),
+        starts_at=at(begins),
+        ends_at=at(begins + draw(MINUTES)),
+        reason="",
+        created_by="",
+        created_at=NOON,
+        ended_early_at=draw(st.none() | MINUTES.map(at)),
+    )
 
 
 @st.composite
@@ -149,73 +143,116 @@ def situations(draw):
     org = draw(organisations())
     owner = draw(st.sampled_from(("", "bob", "ann-admin", "group:dba", "group:loop", "group:missing", "ghost")))
     org = replace(org, resources={"pg": Resource(name="pg", connector="postgresql", owner=owner)})
-    asked = request(
-        *draw(STAGES),
-        requester=draw(st.sampled_from((*EVERYONE, *NOBODY))),
-        beneficiary=draw(st.sampled_from((*EVERYONE, *NOBODY))),
-    )
-    cast = draw(
-        st.lists(
-            st.builds(
-                lambda who, minute, verdict: replace(
-                    votes(who)[0], id=f"{who}{minute}", decided_at=NOON + timedelta(minutes=minute), verdict=verdict
-                ),
-                st.sampled_from((*EVERYONE, *NOBODY)),
-                st.integers(0, 5),
-                st.sampled_from([Verdict.APPROVE] * 5 + [Verdict.DENY]),
-            ),
-            max_size=12,
-        )
-    )
-    return org, asked, cast
+    asked = request(*draw(STAGES), requester=draw(NAMES), beneficiary=draw(NAMES), in_parallel=draw(st.booleans()))
+    cast_votes = draw(st.lists(ballots(), max_size=12))
+    void = draw(st.sampled_from(((), (), *((one.id,) for one in cast_votes))))
+    return org, replace(asked, void=void), cast_votes
+
+
+@st.composite
+def moments(draw):
+    known = draw(st.lists(delegations(), max_size=4))
+    return Moment(at=at(draw(st.integers(6, 8))), on_call=draw(ROTAS), delegations=tuple(known))
+
+
+@settings(max_examples=500)
+@given(situations())
+def test_the_count_is_the_obviously_right_one(situation):
+    org, asked, votes_cast = situation
+    counted = tally(asked, votes_cast, org)
+
+    said, met, denied_by, ids = slow_tally(asked, votes_cast, org)
+    assert [list(one.approved_by) for one in counted.stages] == [[who for who, _, _ in one] for one in said]
+    assert [one.met_at for one in counted.stages] == met
+    assert counted.denied_by == denied_by
+    assert set(counted.counted) == set(ids)
+    assert counted.approved == (denied_by is None and None not in met)
 
 
 @settings(max_examples=200)
 @given(situations())
-def test_the_count_is_the_obviously_right_one(situation):
-    org, asked, cast = situation
-    counted = tally(asked, cast, org)
-
-    yes, denied_by = slow_tally(asked, cast, org)
-    assert [list(one.approved_by) for one in counted.stages] == yes
-    assert counted.denied_by == denied_by
-
-
-@settings(max_examples=150)
-@given(situations())
 def test_no_interested_human_ever_counts_and_nobody_counts_twice(situation):
-    org, asked, cast = situation
-    counted = tally(asked, cast, org)
+    org, asked, votes_cast = situation
+    counted = tally(asked, votes_cast, org)
 
     heard = [person for one in counted.stages for person in one.approved_by]
     heard += [counted.denied_by] if counted.denied_by else []
     interested = org.humans_behind(asked.requester) | org.humans_behind(asked.beneficiary)
     assert not interested & set(heard)
     assert len(set(heard)) == len(heard)
+    assert len(counted.mandates) == sum(len(one.approved_by) for one in counted.stages)
+    assert not interested & counted.mandates
     assert all(org.principals[person].kind is PrincipalKind.PERSON for person in heard)
     for one in counted.stages:
         assert not one.may_decide & (interested | set(heard))
 
 
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(situations(), st.randoms(use_true_random=False))
 def test_the_order_in_which_votes_are_read_does_not_matter(situation, random):
-    org, asked, cast = situation
-    shuffled = random.sample(cast, len(cast))
+    org, asked, votes_cast = situation
+    shuffled = random.sample(votes_cast, len(votes_cast))
 
-    once = {(vote.decided_at, vote.id): vote for vote in cast}.values()
+    once = {(vote.decided_at, vote.id): vote for vote in votes_cast}.values()
     again = {(vote.decided_at, vote.id): vote for vote in shuffled if vote in once}.values()
     assert tally(asked, again, org) == tally(asked, once, org)
 
 
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(situations())
 def test_without_enough_different_humans_nothing_is_approved(situation):
-    org, asked, cast = situation
+    org, asked, votes_cast = situation
 
-    if tally(asked, cast, org).approved:
-        humans = {slow_person(org, vote.approver) for vote in cast} - {None}
+    if tally(asked, votes_cast, org).approved:
+        humans = {slow_person(org, vote.approver) for vote in votes_cast} - {None}
         assert len(humans) >= sum(one.quorum for one in asked.terms.stages)
+
+
+@settings(max_examples=300)
+@given(situations(), moments())
+def test_who_may_decide_is_whose_vote_would_be_taken(situation, moment):
+    """For every name there is: it is in `may_decide` if and only if its yes would count, by the slow count as well."""
+    org, asked, votes_cast = situation
+    before = tally(asked, votes_cast, org, moment)
+    may = before.may_decide
+
+    for name in EVERYONE:
+        person = slow_person(org, name)
+        vote = replace(votes(name)[0], id="zz", decided_at=moment.at)
+        taken = cast(asked, votes_cast, vote, org, moment)
+        assert (taken is not None) == (person in may)
+        assert (person in may) == slow_may(org, asked, votes_cast, vote, moment)
+        if taken is not None:
+            said = {p for one in before.stages for p in one.approved_by}
+            assert {p for one in taken[1].stages for p in one.approved_by} == said | {person}
+
+
+def slow_may(org, asked, votes_cast, vote, moment):
+    """Whether any way of casting the vote counts."""
+    person = slow_person(org, vote.approver)
+    if person is None:
+        return False
+    acting = slow_acting(org, person, moment)
+    ways = [replace(vote, on_call=moment.on_call, acts_for=tuple(acting), on_behalf_of=n) for n in ("", *acting)]
+    return any("zz" in slow_tally(asked, [*votes_cast, way], org)[3] for way in ways)
+
+
+@settings(max_examples=300)
+@given(situations(), moments(), st.lists(st.tuples(NAMES, ROTAS), min_size=8, max_size=8))
+def test_what_is_called_a_dead_end_is_never_approved(situation, moment, later):
+    """After it nobody's yes leads anywhere, whoever votes next and however long the stages have been open."""
+    org, asked, votes_cast = situation
+    before = tally(asked, votes_cast, org, moment)
+    if dead_end(before, asked, org) is None:
+        return
+
+    cast_now = list(votes_cast)
+    for number, (name, on_call) in enumerate(later):
+        then = replace(moment, at=NOON + timedelta(days=1, minutes=number), on_call=on_call)
+        vote = replace(votes(name)[0], id=f"zz{number}", decided_at=then.at)
+        taken = cast(asked, cast_now, vote, org, then)
+        cast_now += [taken[0]] if taken else []
+    assert not tally(asked, cast_now, org).approved
 
 
 # ---- by example

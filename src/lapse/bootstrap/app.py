@@ -14,6 +14,7 @@ from lapse.bootstrap.home import Home, Settings, read_settings
 from lapse.bootstrap.ids import Ids
 from lapse.bootstrap.targets import Targets
 from lapse.control.context import Control
+from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
 from lapse.control.sequencer import Sequencer
 from lapse.enforcement.clock import SystemClock
@@ -42,8 +43,9 @@ class App:
     serving: bool = False
 
     async def settle(self) -> None:
-        """Expire, enforce and sequence what is due now, and wait for it."""
+        """Expire, remind, enforce and sequence what is due now, and wait for it."""
         await expire_requests(self.control)
+        await remind(self.control)
         await self.enforcer.tick()
         await self.sequencer.run_once()
 

@@ -1,4 +1,4 @@
-"""What runs beside the API in a server: enforcer, sequencer, request expiry, notices, reconciliation.
+"""What runs beside the API in a server: enforcer, sequencer, request expiry, reminders, notices, reconciliation.
 
 A part that fails is logged and started again after a pause that doubles up to a minute; none ends silently.
 """
@@ -13,6 +13,7 @@ from datetime import timedelta
 from lapse.bootstrap.app import App
 from lapse.bootstrap.logs import Logger
 from lapse.control.delivery import deliver_due
+from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
 from lapse.domain.errors import LapseError
 from lapse.enforcement.reconcile import reconcile_resource
@@ -20,6 +21,7 @@ from lapse.notify.log import LogWay
 
 HOUSEKEEPING_EVERY = timedelta(seconds=2)
 NOTICES_EVERY = timedelta(seconds=1)
+REMIND_EVERY = timedelta(seconds=10)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
@@ -35,6 +37,7 @@ async def running(app: App, log: Logger) -> AsyncIterator[None]:
         "sequencer": app.sequencer.run,
         "housekeeping": _Every(app, HOUSEKEEPING_EVERY, lambda: _housekeep(app)),
         "notices": _Every(app, NOTICES_EVERY, lambda: deliver_due(app.control, ways)),
+        "reminders": _Every(app, REMIND_EVERY, lambda: _remind(app)),
         "reconciler": _Every(app, app.settings.reconcile_every, lambda: _reconcile_all(app, log)),
     }
     tasks = [asyncio.create_task(_kept_up(name, part, stop, log), name=name) for name, part in parts.items()]
@@ -77,6 +80,11 @@ async def _housekeep(app: App) -> None:
     if await app.store.read(lambda reader: reader.requests_to_expire(now, 1)):
         await expire_requests(app.control)
     await app.targets.refresh(app.store)
+
+
+async def _remind(app: App) -> None:
+    """Those who may decide are reminded, and others are called once a request has waited too long."""
+    await remind(app.control)
 
 
 async def _reconcile_all(app: App, log: Logger) -> None:

@@ -8,7 +8,7 @@ from lapse.control.context import Control
 from lapse.control.guards import acting_principal
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.aftermath import Aftermath, Judgement
-from lapse.domain.approval import interested_persons, persons_of
+from lapse.domain.approvers import interested_persons, persons_of
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.names import check_text

@@ -13,7 +13,7 @@ from datetime import datetime
 from lapse.control.context import Control
 from lapse.control.notices import post
 from lapse.domain.aftermath import Aftermath
-from lapse.domain.approval import interested_persons, persons_of
+from lapse.domain.approvers import interested_persons, persons_of
 from lapse.domain.errors import Refused
 from lapse.domain.grants import Grant
 from lapse.domain.notices import Notice, NoticeKind

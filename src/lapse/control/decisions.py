@@ -1,21 +1,24 @@
 """Approve or deny: one eligible person's vote, counted with all others, recorded with who else could have voted.
 
-Two approvers at the same instant lose nothing: every vote also bumps the request's version, so that the slower
-transaction is run again on what the faster one left.
+A vote is taken if and only if `domain.approval` counts it. Two approvers at the same instant lose nothing: every vote
+also bumps the request's version, so that the slower transaction is run again on what the faster one left.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lapse.control.approvals import approve_request
+from lapse.control.circumstances import OnCall, moment_at, on_call_for, relevant, vote_time
 from lapse.control.context import Control
 from lapse.control.guards import acting_principal, refuse_leaver, refuse_locked
 from lapse.control.questions import answer_again
 from lapse.control.requests import close_request
+from lapse.control.telling import decided, tell, wanted
 from lapse.domain.actors import Actor, Scope
-from lapse.domain.approval import StageTally, interested_persons, tally
+from lapse.domain.approval import Tally, cast, tally
+from lapse.domain.approvers import Moment, acts_for_interested, interested_persons, principals_of_delegate
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import to_data
 from lapse.domain.errors import InvalidInput, Refused
@@ -43,82 +46,171 @@ async def decide(control: Control, actor: Actor, request_id: str, verdict: Verdi
 
     Raises:
         Refused: the actor may not decide (own request, not an approver, decided already, stage not open), the
-            request is not pending, a lock is in force, or the policy would answer otherwise today.
+            request is not pending, a counter-offer waits, a lock is in force, or the policy would answer otherwise.
     """
     actor.require(Scope.APPROVE)
     reason = check_text(reason, what="reason")
-    request = await control.store.write(lambda tx: _decide(control, tx, actor, request_id, (verdict, reason)))
+    on_call = await on_call_for(control, request_id)
+    request = await control.store.write(lambda tx: _decide(control, tx, actor, request_id, (verdict, reason), on_call))
     control.wake()
     return request
 
 
-async def _decide(
-    control: Control, tx: Transaction, actor: Actor, request_id: str, vote: tuple[Verdict, str]
-) -> Request:
-    now = control.now()
-    request = await tx.request(request_id)
-    catalog = await tx.catalog()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ballot:
+    """A vote before it is counted: who casts it on what, after which others, and when."""
+
+    approver: str
+    request: Request
+    earlier: tuple[Decision, ...]
+    catalog: Catalog
+    moment: Moment
+
+    @property
+    def person(self) -> str:
+        """The human who votes; empty if that is no active person."""
+        return self.catalog.person_of(self.approver) or ""
+
+    def before(self) -> Tally:
+        """The count without it."""
+        return tally(self.request, self.earlier, self.catalog, self.moment)
+
+
+async def ballot_for(control: Control, tx: Transaction, actor: Actor, request_id: str, on_call: OnCall) -> Ballot:
+    """The ballot of `actor` on a request that is pending and that no lock covers; else `Refused`."""
+    now, request, catalog = control.now(), await tx.request(request_id), await tx.catalog()
     approver = acting_principal(actor, catalog).name
-    _refuse_closed(request, now)
-    locks = await tx.locks()
-    refuse_locked(locks, catalog, [approver, request.requester, request.beneficiary], request.entitlement)
-    earlier = list(await tx.decisions(request_id))
-    stage = _open_stage_for(approver, request, earlier, catalog)
-    if vote[0] is Verdict.APPROVE:
-        refuse_leaver(catalog, request.beneficiary)
-        await _refuse_if_answer_changed(control, tx, request)
-        await _refuse_if_extended_ended(tx, request)
-    decision = _decision(control, request, stage, approver, catalog, vote)
-    await tx.add_decision(decision)
-    await tx.append([_entry(decision, request, stage, catalog, actor)])
-    return await _settle(control, tx, request, [*earlier, decision], catalog)
+    refuse_closed(request, now)
+    names = [approver, request.requester, request.beneficiary]
+    refuse_locked(await tx.locks(), catalog, names, request.entitlement)
+    earlier = tuple(await tx.decisions(request_id))
+    return Ballot(
+        approver=approver,
+        request=request,
+        earlier=earlier,
+        catalog=catalog,
+        moment=await moment_at(tx, vote_time(now, earlier), relevant(on_call, request)),
+    )
 
 
-async def _settle(
-    control: Control, tx: Transaction, request: Request, decisions: list[Decision], catalog: Catalog
-) -> Request:
-    result, last = tally(request, decisions, catalog), decisions[-1]
+def counted_vote(control: Control, ballot: Ballot, verdict: Verdict, reason: str) -> tuple[Decision, Tally]:
+    """The vote as it counts, and the count with it; `Refused`, with why, if it does not count."""
+    vote = Decision(
+        id=control.new_id("dec"),
+        request_id=ballot.request.id,
+        approver=ballot.approver,
+        person=ballot.person,
+        verdict=verdict,
+        stage="",
+        decided_at=ballot.moment.at,
+        reason=reason,
+    )
+    taken = cast(ballot.request, ballot.earlier, vote, ballot.catalog, ballot.moment)
+    if taken is None:
+        raise _refusal(ballot)
+    return taken
+
+
+async def settle(control: Control, tx: Transaction, request: Request, result: Tally, last: Decision) -> Request:
+    """What the count comes to: approved, denied, or waiting for more."""
     if result.denied_by is not None:
-        return await close_request(
+        closed = await close_request(
             tx, request, RequestEvent.DENY, at=last.decided_at, actor=last.approver, reason=last.reason
         )
+        await tell(control, tx, decided(closed, control.now()))
+        return closed
     if result.approved:
-        return await approve_request(control, tx, request, actor=last.approver)
+        approved = await approve_request(control, tx, request, actor=last.approver)
+        await tell(control, tx, decided(approved, control.now()))
+        return approved
     waiting = replace(request, version=request.version + 1)
     await tx.save_request(waiting)
     return waiting
 
 
-def _refuse_closed(request: Request, now: datetime) -> None:
+async def _decide(
+    control: Control, tx: Transaction, actor: Actor, request_id: str, vote: tuple[Verdict, str], on_call: OnCall
+) -> Request:
+    ballot = await ballot_for(control, tx, actor, request_id, on_call)
+    request, before = ballot.request, ballot.before()
+    own = _own_vote(ballot, before)
+    if vote[0] is Verdict.APPROVE and before.approved and own is not None:
+        # Somebody who never answered is no approver any more, so that the votes that are there have come to suffice.
+        await refuse_unfit(control, tx, request, ballot.catalog)
+        return await settle(control, tx, request, before, own)
+    decision, result = counted_vote(control, ballot, *vote)
+    if decision.verdict is Verdict.APPROVE:
+        await refuse_unfit(control, tx, request, ballot.catalog)
+    await tx.add_decision(decision)
+    await tx.append([vote_entry(decision, ballot, before, actor)])
+    after = await settle(control, tx, request, result, decision)
+    if after.state is RequestState.PENDING:
+        await tell(control, tx, wanted(after, _newly_open(before, result), control.now()))
+    return after
+
+
+def _newly_open(before: Tally, after: Tally) -> frozenset[str]:
+    """Those who may decide in a stage that the last vote opened."""
+    opened = {one.stage.name for one in after.open_stages} - {one.stage.name for one in before.open_stages}
+    return frozenset[str]().union(*(one.may_decide for one in after.open_stages if one.stage.name in opened))
+
+
+def refuse_closed(request: Request, now: datetime) -> None:
+    """Raise `Refused` unless `request` waits for a decision."""
     if request.state is not RequestState.PENDING:
         raise Refused(f"request {request.id} is {request.state} already", hint="only a pending request can be decided")
     if request.expires_at <= now:
         raise Refused(f"request {request.id} has expired", hint="the requester can ask again")
 
 
-def _open_stage_for(approver: str, request: Request, earlier: list[Decision], catalog: Catalog) -> StageTally:
-    person = catalog.person_of(approver)
-    if person is None:
-        raise Refused(f"`{approver}` is not an active person, and only persons can decide")
-    if person in interested_persons(request, catalog):
-        raise Refused(f"`{approver}` cannot decide on an own request", hint="somebody else must decide")
-    if any(decision.person == person for decision in earlier):
-        raise Refused(f"`{approver}` has decided on request {request.id} already")
-    result = tally(request, earlier, catalog)
-    stage = result.open_stage
+async def refuse_unfit(control: Control, tx: Transaction, request: Request, catalog: Catalog) -> None:
+    """Raise `Refused` if the request could not be approved now, whoever said yes."""
+    if request.counter is not None:
+        raise Refused(
+            f"`{request.counter.approver}` offered less for request {request.id}, and the requester has not answered",
+            hint="it can be approved once they accept; a denial is possible",
+        )
+    refuse_leaver(catalog, request.beneficiary)
+    await _refuse_if_answer_changed(control, tx, request)
+    await refuse_if_extended_ended(tx, request)
+
+
+def _own_vote(ballot: Ballot, before: Tally) -> Decision | None:
+    """The earlier vote of the same person that counts, if there is one."""
+    mine = (one for one in ballot.earlier if one.id in before.counted)
+    return next((one for one in mine if ballot.catalog.person_of(one.approver) == ballot.person), None)
+
+
+def _refusal(ballot: Ballot) -> Refused:  # noqa: PLR0911  one return a reason
+    """Why a vote does not count."""
+    approver, request, catalog, before = ballot.approver, ballot.request, ballot.catalog, ballot.before()
+    acting = principals_of_delegate(ballot.person, ballot.moment, catalog)
+    if not ballot.person:
+        return Refused(f"`{approver}` is not an active person, and only persons can decide")
+    if ballot.person in interested_persons(request, catalog):
+        return Refused(f"`{approver}` cannot decide on an own request", hint="somebody else must decide")
+    if _own_vote(ballot, before) is not None:
+        return Refused(f"`{approver}` has decided on request {request.id} already")
+    if acts_for_interested(acting, request, catalog):
+        return Refused(
+            f"`{approver}` acts for somebody who has a part in request {request.id}, so somebody else must decide",
+            hint="`lapse delegation list` shows who acts for whom",
+        )
+    if ballot.person in before.mandates:
+        return Refused(f"somebody has approved request {request.id} as the delegate of `{approver}` already")
+    stage = before.open_stage
     if stage is None:
-        raise Refused(f"request {request.id} has no open stage")
-    if person not in stage.may_decide:
-        later = [s.stage.name for s in result.stages if person in s.may_decide]
-        hint = f"stage `{later[0]}` opens for you later" if later else "the request names who may"
-        raise Refused(f"`{approver}` may not decide in stage `{stage.stage.name}` of request {request.id}", hint=hint)
-    return stage
+        return Refused(f"request {request.id} has no open stage")
+    later = [s.stage.name for s in before.stages if ballot.person in s.may_decide]
+    hint = f"stage `{later[0]}` opens for you later" if later else "the request names who may"
+    names = " or ".join(f"`{one.stage.name}`" for one in before.open_stages)
+    return Refused(f"`{approver}` may not decide in stage {names} of request {request.id}", hint=hint)
 
 
 async def _refuse_if_answer_changed(control: Control, tx: Transaction, request: Request) -> None:
     """An old request is no way round a new rule, nor round leaving a group: the answer today must be the same."""
     policy = await control.policy(tx)
-    answer = await answer_again(control, tx, policy, request)
+    _, answer = await answer_again(control, tx, policy, request)
     if answer.terms != request.terms:
         what = "the catalog" if policy.version == request.policy_version else "the policy"
         raise Refused(
@@ -127,7 +219,8 @@ async def _refuse_if_answer_changed(control: Control, tx: Transaction, request: 
         )
 
 
-async def _refuse_if_extended_ended(tx: Transaction, request: Request) -> None:
+async def refuse_if_extended_ended(tx: Transaction, request: Request) -> None:
+    """Raise `Refused` if the grant that the request extends is over."""
     if request.extends is None:
         return
     grant = await tx.grant(request.extends)
@@ -135,35 +228,17 @@ async def _refuse_if_extended_ended(tx: Transaction, request: Request) -> None:
         raise Refused(f"grant {grant.id}, which this extends, is over", hint="the requester can ask for a new grant")
 
 
-def _decision(
-    control: Control,
-    request: Request,
-    stage: StageTally,
-    approver: str,
-    catalog: Catalog,
-    vote: tuple[Verdict, str],
-) -> Decision:
-    return Decision(
-        id=control.new_id("dec"),
-        request_id=request.id,
-        approver=approver,
-        person=catalog.person_of(approver) or approver,
-        verdict=vote[0],
-        stage=stage.stage.name,
-        decided_at=control.now(),
-        reason=vote[1],
-    )
-
-
-def _entry(decision: Decision, request: Request, stage: StageTally, catalog: Catalog, actor: Actor) -> Entry:
+def vote_entry(decision: Decision, ballot: Ballot, before: Tally, actor: Actor) -> Entry:
+    """The entry for a vote, with those who could have cast one instead."""
+    could = next((s.may_decide for s in before.open_stages if s.stage.name == decision.stage), frozenset[str]())
     return created(
         f"decision.{decision.verdict}",
         decision,
-        request.id,
+        ballot.request.id,
         at=decision.decided_at,
         actor=actor.name,
-        policy_version=request.policy_version,
-        eligible=to_data(stage.may_decide),
-        interested=to_data(interested_persons(request, catalog)),
+        policy_version=ballot.request.policy_version,
+        eligible=to_data(could),
+        interested=to_data(interested_persons(ballot.request, ballot.catalog)),
         via=actor.via,
     )

@@ -93,10 +93,12 @@ async def question(
     return Question(wanted=wanted, ask=first, evaluation=answer)
 
 
-async def answer_again(control: Control, reader: Reader, policy: Policy, request: Request) -> Evaluation:
-    """What `policy` says to an existing request, asked about the people and resources as they are now."""
+async def answer_again(
+    control: Control, reader: Reader, policy: Policy, request: Request
+) -> tuple[Ask, Evaluation]:
+    """An existing request as a question about the people and resources as they are now, and what `policy` says to it."""
     ask = await _asked_again(reader, request)
-    return (await _answer(control, reader, policy, _occurring(ask, request), Beside(again=request)))[1]
+    return await _answer(control, reader, policy, _occurring(ask, request), Beside(again=request))
 
 
 async def _asked_again(reader: Reader, request: Request) -> Ask:

@@ -14,10 +14,12 @@ from lapse.control.context import Control
 from lapse.control.guards import is_party_to, refuse_locked
 from lapse.control.history import Beside
 from lapse.control.questions import NewRequest, Question, question
+from lapse.control.telling import decided, tell, tell_approvers, tell_on_call
 from lapse.domain.actors import Actor, Scope
-from lapse.domain.approval import eligible_persons
+from lapse.domain.approval import tally
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import to_data
+from lapse.domain.dead_ends import dead_end
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.names import check_text
 from lapse.domain.requests import Request, RequestEvent, RequestState, Ticket
@@ -59,6 +61,7 @@ async def create_bundle(control: Control, actor: Actor, wanted: Sequence[NewRequ
     control.wake()
     if isinstance(result, Evaluation):
         raise Refused(result.reason, hint=result.hint or "`lapse policy explain` shows every rule and what it takes")
+    await tell_on_call(control, result)
     return result
 
 
@@ -96,7 +99,7 @@ async def expire_requests(control: Control, limit: int = 200) -> int:
             request = await tx.request(found.id) if found.bundle else found
             if request.state is not RequestState.PENDING:
                 continue  # it went with another of its bundle
-            await close_request(
+            expired = await close_request(
                 tx,
                 request,
                 RequestEvent.EXPIRE,
@@ -104,6 +107,7 @@ async def expire_requests(control: Control, limit: int = 200) -> int:
                 actor="system:clock",
                 reason="nobody decided in time",
             )
+            await tell(control, tx, decided(expired, now))
         return len(due)
 
     return await control.store.write(work)
@@ -253,7 +257,7 @@ async def _record(
         raise TypeError("only what is allowed becomes a request")
     bundle, expires_at = together
     request = replace(_request(control, asked, asked.evaluation.terms), bundle=bundle, expires_at=expires_at)
-    _refuse_unreachable_quorum(request, await tx.catalog())
+    refuse_dead_end(request, await tx.catalog())
     await tx.add_request(request)
     await tx.append([_creation(request, asked, actor)])
     return request
@@ -262,6 +266,7 @@ async def _record(
 async def _unless_somebody_decides(control: Control, tx: Transaction, request: Request) -> Request:
     """Where nobody needs to approve it is approved now."""
     if request.terms.stages:
+        await tell_approvers(control, tx, request)
         return request
     return await approve_request(control, tx, request, actor="system:policy", reason=f"offer `{request.terms.offer}`")
 
@@ -287,16 +292,14 @@ def _request(control: Control, asked: Question, terms: Terms) -> Request:
     )
 
 
-def _refuse_unreachable_quorum(request: Request, catalog: Catalog) -> None:
-    """A stage that not enough people could ever decide is said at once, not after the time-out."""
-    for stage in request.terms.stages:
-        able = len(eligible_persons(stage, request, catalog))
-        if able < stage.quorum:
-            raise Refused(
-                f"nobody could approve this: stage `{stage.name}` needs {stage.quorum} of "
-                f"{', '.join(stage.approvers)}, and {able} of them may decide on this request",
-                hint="an administrator must add approvers to the set or change the policy",
-            )
+def refuse_dead_end(request: Request, catalog: Catalog) -> None:
+    """A request that not enough people could ever approve is said at once, not after the time-out."""
+    found = dead_end(tally(request, (), catalog), request, catalog)
+    if found is not None:
+        raise Refused(
+            f"nobody could approve this: {found.text}",
+            hint="an administrator must add approvers to the set or change the policy",
+        )
 
 
 def _creation(request: Request, asked: Question, actor: Actor) -> Entry:

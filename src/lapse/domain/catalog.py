@@ -129,10 +129,13 @@ class Catalog:
             known = self._persons[party] = self._persons_in(party)
         return known
 
-    def _persons_in(self, party: str) -> frozenset[str]:
+    def names_in(self, party: str) -> frozenset[str]:
+        """The names a party stands for, known or not: the members of `group:NAME`, or the one that it is."""
         kind, colon, group = party.partition(":")
-        names = self.members_of(group) if colon and kind == "group" else frozenset({party})
-        return frozenset(person for name in names if (person := self.person_of(name)))
+        return self.members_of(group) if colon and kind == "group" else frozenset({party})
+
+    def _persons_in(self, party: str) -> frozenset[str]:
+        return frozenset(person for name in self.names_in(party) if (person := self.person_of(name)))
 
     def account_owner(self, resource: str, login: str) -> str | None:
         """The principal that owns `login` on `resource`; None if none is linked, or more than one."""

@@ -11,9 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from lapse.domain.approval import eligible_persons, interested_persons, tally
+from lapse.domain.approval import tally
+from lapse.domain.approvers import (
+    NOT_OPEN,
+    Moment,
+    eligible_persons,
+    interested_persons,
+    principals_of_delegate,
+)
 from lapse.domain.catalog import Catalog
-from lapse.domain.data import Json, from_data
+from lapse.domain.data import Json, changed_fields, from_data, to_data
+from lapse.domain.delegations import Delegation
 from lapse.domain.errors import LapseError
 from lapse.domain.principals import Group, Principal
 from lapse.domain.requests import Decision, Request
@@ -51,6 +59,7 @@ class Replay:
         self._catalog = _Recorded()
         self._cases: dict[str, _Case] = {}
         self._broken: dict[str, str] = {}
+        self._delegations: dict[str, Delegation] = {}
 
     def feed(self, entry: Entry) -> None:
         """Take in the next entry of the ledger."""
@@ -82,25 +91,44 @@ class Replay:
             self._catalog.apply(entry)
         elif entry.type == "request.created":
             self._cases[entry.subject] = self._created(entry)
+        elif entry.type.startswith("delegation."):
+            self._delegated(entry)
         elif entry.type.startswith("decision."):
             self._voted(entry)
+        elif entry.type == "request.reduced":
+            self._reduced(self._cases[entry.subject], entry)
         elif entry.type.startswith("request.") and entry.subject in self._cases:
             self._closed(self._cases[entry.subject], entry)
 
     def _created(self, entry: Entry) -> _Case:
-        request = from_data(Request, dict(entry.after or {}))
-        case = _Case(request=request, allowed=True)
+        case = _Case(request=from_data(Request, dict(entry.after or {})), allowed=True)
+        self._evaluate(case, entry)
+        return case
+
+    def _evaluate(self, case: _Case, entry: Entry) -> None:
+        """Ask the policy again what it was asked, and compare."""
         policy = self._policy(entry.policy_version)
         if isinstance(policy, str):
             case.unknown.append(policy)
-            return case
+            return
         answer = evaluate(policy, from_data(Ask, entry.context["ask"]))
         case.allowed = answer.allowed
         if not answer.allowed:
             case.differences.append(f"the policy denies it: {answer.reason}")
-        elif answer.terms != request.terms:
-            case.differences.append(_terms_differ(answer.terms, request.terms))
-        return case
+        elif answer.terms != case.request.terms:
+            case.differences.append(_terms_differ(answer.terms, case.request.terms))
+
+    def _reduced(self, case: _Case, entry: Entry) -> None:
+        """The requester accepted less than was asked."""
+        before = to_data(case.request)
+        if isinstance(before, dict):
+            case.request = from_data(Request, {**before, **(entry.after or {})})
+        self._evaluate(case, entry)
+
+    def _delegated(self, entry: Entry) -> None:
+        before = to_data(self._delegations.get(entry.subject))
+        data = {**(before if isinstance(before, dict) else {}), **(entry.after or {})}
+        self._delegations[entry.subject] = from_data(Delegation, data)
 
     def _voted(self, entry: Entry) -> None:
         case = self._cases[entry.subject]
@@ -109,10 +137,16 @@ class Replay:
         if case.request.entitlement.partition("/")[0] not in catalog.resources:
             case.unknown.append("the ledger does not say who could vote at the time")
             return
+        at, delegations = decision.decided_at, tuple(self._delegations.values())
+        moment = Moment(at=at, on_call=decision.on_call, delegations=delegations)
+        acting = principals_of_delegate(catalog.person_of(decision.approver) or "", moment, catalog)
+        if set(acting) != set(decision.acts_for):
+            case.differences.append(_acting_differs(decision, acting))
         interested = interested_persons(case.request, catalog)
-        for stage in case.request.terms.stages:
-            allowed = eligible_persons(stage, case.request, catalog)
-            case.approvers.setdefault(stage.name, set()).update(allowed | interested)
+        for one in tally(case.request, case.decisions, catalog, moment).stages:
+            open_for = NOT_OPEN if one.opened_at is None else at - one.opened_at
+            able = eligible_persons(one.stage, case.request, catalog, on_call=decision.on_call, open_for=open_for)
+            case.approvers.setdefault(one.stage.name, set()).update(able, one.through, interested)
         case.decisions.append(decision)
 
     def _closed(self, case: _Case, entry: Entry) -> None:
@@ -209,9 +243,12 @@ def _not_derivable(request_id: str, state: str, why: str, version: str = "") -> 
     )
 
 
+def _acting_differs(decision: Decision, acting: Iterable[str]) -> str:
+    said, known = (", ".join(sorted(names)) or "nobody" for names in (decision.acts_for, acting))
+    return f"vote {decision.id} says its approver acted for {said}, the record of delegations says {known}"
+
+
 def _terms_differ(derived: Terms | None, recorded: Terms) -> str:
     if derived is None or derived.offer != recorded.offer:
         return f"the policy gives offer `{derived.offer if derived else ''}`, recorded is `{recorded.offer}`"
-    fields = ("max_duration", "max_total", "pending_timeout", "stages")
-    names = [name for name in fields if getattr(derived, name) != getattr(recorded, name)]
-    return f"the terms differ in {', '.join(names)}"
+    return f"the terms differ in {', '.join(changed_fields(derived, recorded))}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lapse.domain.approval import eligible_persons
+from lapse.domain.approvers import eligible_persons
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import to_data
 from lapse.domain.grants import EndReason, Grant, GrantState
