@@ -383,7 +383,7 @@ async def test_each_stage_reminds_once_and_each_escalation_calls_once():
     world = await world_of("{from: group:dba, remind_after: 10m, escalate: [{after: 30m, to: [owner, bob]}]}")
     request = await world.ask()
     assert told(world, NoticeKind.APPROVAL_WANTED) == [(NoticeKind.APPROVAL_WANTED, ("bob", "carol"))]
-    world.notices.clear()
+    world.store.tables["notice"] = {}
 
     await world.clock.advance(10 * MINUTE)
     assert [await remind(world.control), await remind(world.control)] == [1, 0]
