@@ -93,10 +93,8 @@ async def question(
     return Question(wanted=wanted, ask=first, evaluation=answer)
 
 
-async def answer_again(
-    control: Control, reader: Reader, policy: Policy, request: Request
-) -> tuple[Ask, Evaluation]:
-    """An existing request as a question about the people and resources as they are now, and what `policy` says to it."""
+async def answer_again(control: Control, reader: Reader, policy: Policy, request: Request) -> tuple[Ask, Evaluation]:
+    """An existing request as a question about people and resources as they are now, and what `policy` says to it."""
     ask = await _asked_again(reader, request)
     return await _answer(control, reader, policy, _occurring(ask, request), Beside(again=request))
 
