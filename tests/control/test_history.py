@@ -138,4 +138,5 @@ async def test_a_checked_ticket_is_looked_up_where_a_rule_wants_it_and_pinned():
     with pytest.raises(Refused, match="it is closed"):
         await metrics(world, ticket=ticket)
     await world.ask(ticket=ticket)
-    assert world.control.tickets.asked == [ticket]
+    pinned = next(e for e in reversed(world.store.recorded) if e.type == "request.created").context["ask"]
+    assert pinned["ticket_facts"] is None, "no rule about the reader looks at tickets"

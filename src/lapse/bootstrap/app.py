@@ -12,15 +12,18 @@ from dataclasses import dataclass
 
 from lapse.bootstrap.home import Home, Settings, read_settings
 from lapse.bootstrap.ids import Ids
+from lapse.bootstrap.integrations import Integrations, set_up
+from lapse.bootstrap.secrets import PURPOSE
 from lapse.bootstrap.targets import Targets
 from lapse.control.context import Control
+from lapse.control.delivery import deliver_due
 from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
 from lapse.control.sequencer import Sequencer
 from lapse.enforcement.clock import SystemClock
 from lapse.enforcement.enforcer import Enforcer
 from lapse.enforcement.parts import Parts
-from lapse.ports import Clock, Connector, Store
+from lapse.ports import Clock, Connector, Notifier, Store
 from lapse.storage.keyring import Keyring
 
 Connect = Callable[[str, str, str], Connector]
@@ -40,14 +43,21 @@ class App:
     parts: Parts
     enforcer: Enforcer
     sequencer: Sequencer
+    integrations: Integrations
     serving: bool = False
 
     async def settle(self) -> None:
-        """Expire, remind, enforce and sequence what is due now, and wait for it."""
+        """Expire, remind, enforce, tell and sequence what is due now, and wait for it."""
         await expire_requests(self.control)
         await remind(self.control)
         await self.enforcer.tick()
+        await self.tell()
         await self.sequencer.run_once()
+
+    async def tell(self, *besides: Notifier) -> None:
+        """Deliver the notices that are due, by all ways that are set up and `besides`."""
+        ways = (*besides, *self.integrations.ways)
+        await deliver_due(self.control, ways, self.integrations.settings.give_up_after)
 
 
 @asynccontextmanager
@@ -70,6 +80,8 @@ async def open_app(
         targets = Targets(connect or _connect, keyring.unseal)
         stack.push_async_callback(targets.close)
         await targets.refresh(store)
+        integrations = _integrated(home, keyring, clock, store)
+        stack.push_async_callback(integrations.close)
         parts = Parts(
             store=store,
             clock=clock,
@@ -78,10 +90,19 @@ async def open_app(
             on_step=on_step,
             on_trouble=on_trouble,
         )
-        yield _assembled(home, settings, parts, keyring, targets)
+        yield _assembled(home, settings, parts, keyring, targets, integrations)
 
 
-def _assembled(home: Home, settings: Settings, parts: Parts, keyring: Keyring, targets: Targets) -> App:
+def _integrated(home: Home, keyring: Keyring, clock: Clock, store: Store) -> Integrations:
+    def unseal(text: str) -> str:
+        return keyring.unseal(text, purpose=PURPOSE)
+
+    return set_up(home.path, unseal, clock, lambda: store.read(lambda reader: reader.catalog()))
+
+
+def _assembled(
+    home: Home, settings: Settings, parts: Parts, keyring: Keyring, targets: Targets, integrations: Integrations
+) -> App:
     enforcer = Enforcer(parts)
     sequencer = Sequencer(parts.store.ledger, keyring.signer, parts.clock)
     return App(
@@ -94,12 +115,15 @@ def _assembled(home: Home, settings: Settings, parts: Parts, keyring: Keyring, t
         parts=parts,
         enforcer=enforcer,
         sequencer=sequencer,
+        integrations=integrations,
         control=Control(
             store=parts.store,
             clock=parts.clock,
             connector=targets,
             new_id=parts.new_id,
             wake=enforcer.wake,
+            tickets=integrations.tickets,
+            rotas=integrations.rotas,
         ),
     )
 

@@ -12,7 +12,6 @@ from datetime import timedelta
 
 from lapse.bootstrap.app import App
 from lapse.bootstrap.logs import Logger
-from lapse.control.delivery import deliver_due
 from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
 from lapse.domain.errors import LapseError
@@ -22,6 +21,7 @@ from lapse.notify.log import LogWay
 HOUSEKEEPING_EVERY = timedelta(seconds=2)
 NOTICES_EVERY = timedelta(seconds=1)
 REMIND_EVERY = timedelta(seconds=10)
+ROTAS_EVERY = timedelta(seconds=20)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
@@ -31,13 +31,16 @@ Part = Callable[[asyncio.Event], Awaitable[None]]
 async def running(app: App, log: Logger) -> AsyncIterator[None]:
     """Run every background part of `app` while the body runs; at the end each finishes what it has in hand."""
     stop = asyncio.Event()
-    ways = (LogWay(log.info),)
+    in_log = LogWay(log.info)
+    for problem in app.integrations.problems:
+        log.warning("integration not set up", reason=problem)
     parts: dict[str, Part] = {
         "enforcer": app.enforcer.run,
         "sequencer": app.sequencer.run,
         "housekeeping": _Every(app, HOUSEKEEPING_EVERY, lambda: _housekeep(app)),
-        "notices": _Every(app, NOTICES_EVERY, lambda: deliver_due(app.control, ways)),
         "reminders": _Every(app, REMIND_EVERY, lambda: _remind(app)),
+        "notices": _Every(app, NOTICES_EVERY, lambda: app.tell(in_log)),
+        "rotas": _Every(app, ROTAS_EVERY, app.integrations.rotas.refresh),
         "reconciler": _Every(app, app.settings.reconcile_every, lambda: _reconcile_all(app, log)),
     }
     tasks = [asyncio.create_task(_kept_up(name, part, stop, log), name=name) for name, part in parts.items()]

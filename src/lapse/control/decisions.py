@@ -13,6 +13,7 @@ from lapse.control.approvals import approve_request
 from lapse.control.circumstances import OnCall, moment_at, on_call_for, relevant, vote_time
 from lapse.control.context import Control
 from lapse.control.guards import acting_principal, refuse_leaver, refuse_locked
+from lapse.control.lookups import look_up_first
 from lapse.control.questions import answer_again
 from lapse.control.requests import close_request
 from lapse.control.telling import decided, tell, wanted
@@ -51,6 +52,8 @@ async def decide(control: Control, actor: Actor, request_id: str, verdict: Verdi
     actor.require(Scope.APPROVE)
     reason = check_text(reason, what="reason")
     on_call = await on_call_for(control, request_id)
+    asked = await control.store.read(lambda reader: reader.request(request_id))
+    await look_up_first(control, [asked.ticket])
     request = await control.store.write(lambda tx: _decide(control, tx, actor, request_id, (verdict, reason), on_call))
     control.wake()
     return request

@@ -13,6 +13,7 @@ from lapse.control.approvals import approve_request, grant_rest_of_bundle
 from lapse.control.context import Control
 from lapse.control.guards import is_party_to, refuse_locked
 from lapse.control.history import Beside
+from lapse.control.lookups import look_up_first
 from lapse.control.questions import NewRequest, Question, question
 from lapse.control.telling import decided, tell, tell_approvers, tell_on_call
 from lapse.domain.actors import Actor, Scope
@@ -36,6 +37,7 @@ MOST_WAITING = 100
 async def preview_request(control: Control, actor: Actor, wanted: NewRequest) -> Evaluation:
     """What the policy would answer to `wanted`, with every rule's outcome; nothing is recorded."""
     actor.require(Scope.REQUEST)
+    await look_up_first(control, [wanted.ticket])
     asked = await control.store.read(lambda reader: question(control, reader, actor, wanted, judge=evaluate))
     return asked.evaluation
 
@@ -57,6 +59,7 @@ async def create_bundle(control: Control, actor: Actor, wanted: Sequence[NewRequ
     """
     actor.require(Scope.REQUEST)
     _check_bundle(wanted)
+    await look_up_first(control, [one.ticket for one in wanted])
     result = await control.store.write(lambda tx: _create(control, tx, actor, wanted))
     control.wake()
     if isinstance(result, Evaluation):

@@ -64,6 +64,7 @@ NAME = Text(lambda text: check_name(text, what="name of a rule"), NAME_SCHEMA)
 PROSE = Text(_prose, {"minLength": 1, "maxLength": 1000})
 DURATION = Text(parse_duration, _DURATION_SCHEMA)
 CLOCK = Text(_clock, {"pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"})
+ZONE = Text(_zone, {"examples": ["Europe/Berlin", "UTC"]})
 PATTERNS = Many(
     Text(parse_pattern, {"pattern": "^(tag:.+=.+|[^/ ]+/[^/ ]+)$", "examples": ["pg-prod/reader", "tag:env=prod"]}),
     MOST_ITEMS,
@@ -92,7 +93,7 @@ WINDOW = Record(
         ),
         Key("from", CLOCK, 'When it opens, as the clock there shows it, e.g. "22:00".', required=True),
         Key("to", CLOCK, 'When it closes, e.g. "06:00" (then on the next day) or "24:00".', required=True),
-        Key("timezone", Text(_zone, {"examples": ["Europe/Berlin", "UTC"]}), "Whose clock it is.", required=True),
+        Key("timezone", ZONE, "Whose clock it is.", required=True),
     ),
     _build_window,
 )

@@ -73,11 +73,16 @@ class TicketStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketFacts:
-    """What is known of the ticket; `detail` is one clause for people, e.g. `OPS-7 is closed`."""
+    """What is known of the ticket; `detail` is one clause for people, e.g. `OPS-7 is closed`.
+
+    `title` and `assignee` are for those who review later; requesters are not shown them.
+    """
 
     status: TicketStatus
     detail: str = ""
     looked_up_at: Instant | None = None
+    title: str = ""
+    assignee: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

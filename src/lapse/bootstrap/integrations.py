@@ -1,0 +1,240 @@
+"""Ticket systems, rotas and ways to tell people, made from `integrations.yaml` of the home folder.
+
+A mistake in that file never keeps access from ending: lapse starts without what cannot be set up, and then its tickets
+are unreachable, nobody is on call by it, and its notices wait. `problems` says what is wrong; `lapse integration check`
+prints it, and a server logs it when it starts.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from lapse.bootstrap.integration_language import read_integrations
+from lapse.bootstrap.integration_settings import (
+    Auth,
+    CalendarSettings,
+    ExportSettings,
+    HookSettings,
+    IntegrationSettings,
+    MailSettings,
+    RotaSettings,
+    SecretRef,
+    ServiceSettings,
+    TicketSystem,
+    WaySettings,
+    Web,
+)
+from lapse.bootstrap.secrets import read_secret
+from lapse.domain.catalog import Catalog
+from lapse.domain.errors import InvalidInput, LapseError
+from lapse.notify.hooks import Hook
+from lapse.notify.mail import Mail, MailServer
+from lapse.policy.problems import PolicyErrors
+from lapse.ports import Clock
+from lapse.rotas.book import Book, Rota
+from lapse.rotas.calendar import Calendar, from_file, from_url
+from lapse.rotas.service import Asking, Service
+from lapse.rotas.sources import ShiftFile, Source
+from lapse.tickets.export import ExportFile, ExportSource
+from lapse.tickets.found import Source as TicketSystemSource
+from lapse.tickets.http import HttpSource
+from lapse.tickets.lookups import Lookups
+from lapse.tickets.recipes import GITHUB_HEADERS
+from lapse.web.client import Calling, WebClient
+from lapse.web.urls import check_url
+
+LARGEST_FILE = 262_144
+FILE = "integrations.yaml"
+Way = Hook | Mail
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Integrations:
+    """What is set up. `problems` are sentences about what is not, each with its place or name."""
+
+    settings: IntegrationSettings
+    tickets: Lookups
+    rotas: Book
+    ways: tuple[Way, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.tickets.close()
+        await self.rotas.close()
+        for way in self.ways:
+            if isinstance(way, Hook):
+                await way.close()
+
+
+@dataclass(kw_only=True)
+class _Maker:
+    """Makes parts from settings; what cannot be made is noted and left out."""
+
+    folder: Path
+    unseal: Callable[[str], str]
+    clock: Clock
+    catalog: Callable[[], Awaitable[Catalog]]
+    problems: list[str] = field(default_factory=list)
+
+    def made(self, settings: IntegrationSettings, whole: str) -> Integrations:
+        """Everything; `whole` is why none of it can be used, if so."""
+        systems, broken_systems = self._each("ticket system", settings.tickets, self._system)
+        rotas, broken_rotas = self._each("rota", settings.rotas, self._rota)
+        ways, _ = self._each("way", settings.ways, self._way)
+        return Integrations(
+            settings=settings,
+            tickets=Lookups(
+                systems, self.clock, {one.name: one.keep_for for one in settings.tickets}, broken_systems, whole
+            ),
+            rotas=Book(rotas, self.clock, self.catalog, broken_rotas, whole),
+            ways=tuple(ways.values()),
+            problems=tuple(self.problems),
+        )
+
+    def _each(self, what: str, named: Iterable[N], make: Callable[[N], T]) -> tuple[dict[str, T], dict[str, str]]:
+        """What can be made, by name, and why the others cannot."""
+        made: dict[str, T] = {}
+        broken: dict[str, str] = {}
+        for one in named:
+            try:
+                made[one.name] = make(one)
+            except LapseError as error:
+                broken[one.name] = error.message
+                self.problems.append(f"the {what} `{one.name}` cannot be used: {error.message}")
+        return made, broken
+
+    def _system(self, system: TicketSystem) -> TicketSystemSource:
+        if isinstance(system.source, ExportSettings):
+            one = system.source
+            export = ExportFile(
+                path=self.folder / one.file, open_states=one.open_states, columns=one.columns, oldest=one.oldest
+            )
+            return ExportSource(export, self.clock)
+        fixed = GITHUB_HEADERS if system.kind == "github" else {"Accept": "application/json"}
+        return HttpSource(system.source, self._client(system.web, fixed))
+
+    def _rota(self, rota: RotaSettings) -> Rota:
+        return Rota(source=self._rota_source(rota), people=rota.people, prefix=rota.prefix, keep_for=rota.keep_for)
+
+    def _rota_source(self, rota: RotaSettings) -> Source:
+        match rota.source:
+            case ServiceSettings() as one:
+                asking = Asking(url=one.url, people=one.people, names=one.names)
+                return Service(asking, self._client(rota.web, {"Accept": "application/json"}), self.clock)
+            case CalendarSettings() as one:
+                return self._calendar(one, rota.web)
+            case one:
+                return ShiftFile(self.folder / one.file)
+
+    def _calendar(self, one: CalendarSettings, web: Web) -> Calendar:
+        client = None if one.url is None else self._client(web, {"Accept": "text/calendar"})
+        fetch = from_file(self.folder / one.file)
+        if one.url is not None and client is not None:
+            fetch = from_url(self._url(one.url), client)
+        calendar = Calendar(
+            fetch, self.clock, one.timezone, fresh_for=one.fresh_for, believed_for=max(one.believed_for, one.fresh_for)
+        )
+        calendar.close_with = client.close if client is not None else None
+        return calendar
+
+    def _way(self, way: WaySettings) -> Way:
+        made = self._hook(way, way.way) if isinstance(way.way, HookSettings) else self._mail(way, way.way)
+        made.kinds = way.kinds
+        return made
+
+    def _hook(self, way: WaySettings, one: HookSettings) -> Hook:
+        key = b"" if one.key is None else self._secret(one.key).encode()
+        return Hook(way.name, self._url(one.url), self._client(way.web, {}), self.clock, key=key, chat=one.chat)
+
+    def _mail(self, way: WaySettings, one: MailSettings) -> Mail:
+        host, _, port = one.server.rpartition(":")
+        auth = way.web.auth or Auth()
+        server = MailServer(
+            host=host.strip("[]"),
+            port=int(port),
+            tls=one.tls,
+            user=auth.user,
+            password="" if auth.password is None else self._secret(auth.password),
+            seconds=float(way.web.seconds),
+            ca_file=self._path(way.web.ca_file),
+        )
+        return Mail(way.name, server, one.sender, one.also_to, one.link)
+
+    def _client(self, web: Web, fixed: Mapping[str, str]) -> WebClient:
+        headers = {
+            **fixed,
+            **{name: self._secret(v) if isinstance(v, SecretRef) else v for name, v in web.headers.items()},
+            **self._authorization(web.auth),
+        }
+        if not all(value.isascii() for value in headers.values()):
+            raise InvalidInput("a header must be ASCII")
+        return WebClient(Calling(seconds=float(web.seconds), headers=headers, ca_file=self._path(web.ca_file)))
+
+    def _authorization(self, auth: Auth | None) -> dict[str, str]:
+        if auth is None:
+            return {}
+        if auth.bearer is not None:
+            return {"Authorization": f"Bearer {self._secret(auth.bearer)}"}
+        password = "" if auth.password is None else self._secret(auth.password)
+        return {"Authorization": f"Basic {base64.b64encode(f'{auth.user}:{password}'.encode()).decode()}"}
+
+    def _url(self, url: str | SecretRef) -> str:
+        if isinstance(url, str):
+            return url
+        try:
+            return check_url(self._secret(url))
+        except InvalidInput:
+            # The message of the check would show it.
+            raise InvalidInput("the secret is not a URL to call", hint="it is written as `https://host/path`") from None
+
+    def _secret(self, secret: SecretRef) -> str:
+        return read_secret(secret, self.folder, self.unseal)
+
+    def _path(self, name: str) -> str:
+        return str(self.folder / name) if name else ""
+
+
+def set_up(
+    folder: Path, unseal: Callable[[str], str], clock: Clock, catalog: Callable[[], Awaitable[Catalog]]
+) -> Integrations:
+    """What the file of integrations in `folder` says, as far as it can be set up. Never raises for what it says."""
+    maker = _Maker(folder=folder, unseal=unseal, clock=clock, catalog=catalog)
+    try:
+        return maker.made(read_file(folder), "")
+    except LapseError as error:
+        maker.problems += [str(one) for one in error.problems] if isinstance(error, PolicyErrors) else [error.message]
+        return maker.made(IntegrationSettings(), f"`{FILE}` has a mistake: {maker.problems[0]}")
+
+
+def read_file(folder: Path) -> IntegrationSettings:
+    """What the file of integrations in `folder` says; nothing if there is none.
+
+    Raises:
+        PolicyErrors: what is wrong with it, each with line and column.
+        InvalidInput: it is no text, or cannot be read.
+    """
+    path = folder / FILE
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        return IntegrationSettings()
+    except UnicodeDecodeError:
+        raise InvalidInput(f"`{path}` is not UTF-8 text") from None
+    except OSError as error:
+        raise InvalidInput(f"`{path}` cannot be read: {error.strerror}") from None
+    return read_integrations(FILE, text)

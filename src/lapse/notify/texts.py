@@ -1,0 +1,29 @@
+"""How a notice reads for people. Used by mail and chat; everything in it is one printable line."""
+
+from __future__ import annotations
+
+from lapse.domain.names import shown
+from lapse.domain.notices import Notice, NoticeKind
+
+TITLES = {
+    NoticeKind.APPROVAL_WANTED: "A request waits for you",
+    NoticeKind.REMINDER: "A request still waits for you",
+    NoticeKind.ESCALATED: "A request was passed on to you",
+    NoticeKind.COUNTER_OFFER: "You are offered less than you asked for",
+    NoticeKind.DECIDED: "Your request was decided",
+    NoticeKind.BREAK_GLASS: "BREAK-GLASS was used",
+    NoticeKind.REVIEW_DUE: "A use of break-glass must be reviewed",
+    NoticeKind.POLICY_PROPOSED: "A change of the policy waits for a second person",
+    NoticeKind.TEST: "A test of lapse's notices",
+}
+LONGEST = 2_000
+
+
+def title(notice: Notice) -> str:
+    """What happened, in a few words."""
+    return f"{TITLES.get(notice.kind, notice.kind.value)} ({shown(notice.subject)})"
+
+
+def sentence(notice: Notice) -> str:
+    """The notice's text, printable."""
+    return shown(notice.text.replace("\n", " "), LONGEST)
