@@ -80,6 +80,13 @@ def compile_condition(text: str) -> Condition:
     return Condition(text, shown(" ".join(text.split()), longest=_LONGEST_LABEL), sight_of(tree), program)
 
 
+def constant_of(source: str) -> object:
+    """What the engine makes of `source`, an expression that looks at nothing; `ConditionError` if that fails."""
+    import cel
+
+    return _guarded(_guarded(cel.compile, source).execute, {})
+
+
 def view_of(ask: Ask, sight: Sight = EVERYTHING) -> Any:
     """What `sight` names of `ask`, as the engine reads it. Costs more than running a condition, so it is shared.
 

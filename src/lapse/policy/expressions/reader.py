@@ -134,9 +134,11 @@ class _Reader:
         operator = self._accept("!", "-")
         if operator is None:
             return self._member()
+        twice = False
         while self._accept(operator.text):
-            pass
-        return Unary(operator.at, operator.text, self._member())
+            twice = not twice
+        once = Unary(operator.at, operator.text, self._member())
+        return Unary(operator.at, operator.text, once) if twice else once
 
     def _member(self) -> Node:
         node = self._primary()

@@ -71,7 +71,7 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """`!x` or `-x`, however often repeated."""
+    """`!x` or `-x`; one that is repeated is there once or twice, which comes to the same."""
 
     at: int
     operator: str
