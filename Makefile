@@ -42,6 +42,10 @@ $(STAMPS)/synced: $(STAMPS)/uv pyproject.toml uv.lock src/lapse/__init__.py
 	@$(BIN)/uv sync --locked --all-extras --quiet
 	@mkdir -p $(STAMPS) && touch $@
 
+$(STAMPS)/bench: $(STAMPS)/synced
+	@$(BIN)/uv sync --locked --all-extras --group bench --quiet
+	@touch $@
+
 $(STAMPS)/debian: tools/debian-packages.txt tools/debian_packages.sh | $(STAMPS)/uv
 	@sh tools/debian_packages.sh && mkdir -p $(STAMPS) && touch $@ || test $$? -eq 3
 
@@ -84,7 +88,7 @@ format: $(STAMPS)/synced ## format the code, mend what ruff can mend, redraw the
 	@$(BIN)/python tools/gen_diagrams.py
 
 .PHONY: bench
-bench: $(STAMPS)/synced $(STAMPS)/debian ## measure, as ratios (B=NAME runs one)
+bench: $(STAMPS)/bench $(STAMPS)/debian ## measure, as ratios (B=NAME runs one)
 	@$(BIN)/python benchmarks/run.py $(B)
 
 .PHONY: serve

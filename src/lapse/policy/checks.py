@@ -220,7 +220,7 @@ def _open_ticket(need: TicketNeed, given: str, facts: TicketFacts | None) -> Che
 
 
 def _windows(windows: tuple[Window, ...], ask: Ask) -> Check:
-    listed = ", ".join(map(str, windows))
+    listed = _listed(windows)
     begin = ask.begins_at
     try:
         if not is_open(windows, begin):
@@ -235,6 +235,11 @@ def _windows(windows: tuple[Window, ...], ask: Ask) -> Check:
     until = _local(begin + ask.duration, windows)
     detail = f"is open {listed} and closes {_local(closing, windows)} (asked until {until})"
     return _too_long("windows", detail, (closing - begin) // _SECOND * _SECOND)
+
+
+@lru_cache(maxsize=1024)
+def _listed(windows: tuple[Window, ...]) -> str:
+    return ", ".join(map(str, windows))
 
 
 def latest_begin(needs: Needs, ask: Ask, wait: timedelta) -> datetime | None:

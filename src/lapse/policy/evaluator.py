@@ -44,9 +44,8 @@ def evaluate(policy: Policy, ask: Ask) -> Evaluation:
 
 def decide(policy: Policy, ask: Ask) -> Evaluation:
     """What `evaluate` says, with the outcome of those rules only that may concern the question: others cost nothing."""
-    offers = [policy.offers[place] for place in policy.offer_index.offered(ask)]
-    limits = [policy.limits[place] for place in policy.limit_index.binding(ask)]
-    return _evaluate(policy.version, ask, offers, limits)
+    offers, limits = policy.index.concerning(ask)
+    return _evaluate(policy.version, ask, [policy.offers[n] for n in offers], [policy.limits[n] for n in limits])
 
 
 def _evaluate(version: str, ask: Ask, offers: Sequence[Offer], limits: Sequence[Limit]) -> Evaluation:

@@ -7,7 +7,7 @@ patterns that begin and end with a wildcard are gone through, and tried where th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from lapse.policy.patterns import wildcard_match
@@ -27,21 +27,15 @@ class Globs(Generic[T]):
         for pattern, value in values.items():
             self._add(pattern, value)
 
-    def find(self, text: str) -> Iterator[T]:
+    def find(self, text: str) -> list[T]:
         """The values of all patterns that match `text`."""
-        if text in self._exact:
-            yield self._exact[text]
+        found = [self._exact[text]] if text in self._exact else []
         for length, starts in self._starts.items():
-            for pattern, value in starts.get(text[:length], ()):
-                if wildcard_match(pattern, text):
-                    yield value
+            found += [value for pattern, value in starts.get(text[:length], ()) if wildcard_match(pattern, text)]
         for length, ends in self._ends.items():
-            for pattern, value in ends.get(text[-length:], ()):
-                if wildcard_match(pattern, text):
-                    yield value
-        for part, pattern, value in self._inside:
-            if part in text and wildcard_match(pattern, text):
-                yield value
+            found += [value for pattern, value in ends.get(text[-length:], ()) if wildcard_match(pattern, text)]
+        found += [v for part, pattern, v in self._inside if part in text and wildcard_match(pattern, text)]
+        return found
 
     def _add(self, pattern: str, value: T) -> None:
         parts = _WILDCARDS.split(pattern)

@@ -8,10 +8,10 @@ question; the checks remain the judge of everything else. Built once for a polic
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lapse.policy.globs import Globs
 from lapse.policy.patterns import ANYONE
@@ -20,35 +20,38 @@ from lapse.policy.values import Ask, PrincipalFacts
 if TYPE_CHECKING:
     from lapse.policy.rules import Selector
 
-RuleSet = int
+RuleSet: TypeAlias = int
+Found: TypeAlias = tuple[Sequence[int], Sequence[int]]
+"""Places of offers and of limits, each in the order of the policy."""
 
 
 class RuleIndex:
-    """The index of all offers or of all limits of a policy."""
+    """The index of all offers and limits of a policy."""
 
-    def __init__(self, selectors: Sequence[Selector]) -> None:
-        rules = [(1 << place, selector) for place, selector in enumerate(selectors)]
+    def __init__(self, offers: Sequence[Selector], limits: Sequence[Selector]) -> None:
+        rules = [(1 << place, selector) for place, selector in enumerate((*offers, *limits))]
+        self._first_limit = len(offers)
+        self._offers = (1 << len(offers)) - 1
         self._entitlements = _Entitlements(rules)
         self._parties = _Parties(rules)
         self._kinds = _by_key((kind, bit) for bit, selector in rules for kind in selector.kinds)
         self._any_kind = _union(bit for bit, selector in rules if not selector.kinds)
 
-    def about(self, ask: Ask) -> Iterator[int]:
-        """The places of the rules that are about the entitlement, whoever asks."""
-        return _places(self._entitlements.about(ask))
+    def about(self, ask: Ask) -> Found:
+        """The rules that are about the entitlement, whoever asks."""
+        return self._places(self._entitlements.about(ask))
 
-    def offered(self, ask: Ask) -> Iterator[int]:
-        """The places of the offers that are about the question and made to its beneficiary."""
-        to, kind = self._parties.naming(ask.beneficiary), self._kinds.get(ask.beneficiary.kind, 0)
-        return _places(to & kind and to & kind & self._entitlements.about(ask))
-
-    def binding(self, ask: Ask) -> Iterator[int]:
-        """The places of the limits that are about the question and bind somebody in it."""
-        to = self._parties.touching(ask.beneficiary)
+    def concerning(self, ask: Ask) -> Found:
+        """The offers that are made to the beneficiary and the limits that bind anybody in the question, of those."""
+        kinds = self._any_kind | self._kinds.get(ask.beneficiary.kind, 0)
+        offered = self._parties.naming(ask.beneficiary) & self._offers
+        binding = self._parties.touching(ask.beneficiary)
         if ask.requester is not ask.beneficiary:
-            to |= self._parties.touching(ask.requester)
-        kind = self._any_kind | self._kinds.get(ask.beneficiary.kind, 0)
-        return _places(to & kind and to & kind & self._entitlements.about(ask))
+            binding |= self._parties.touching(ask.requester)
+        return self._places(self._entitlements.about(ask) & kinds & (offered | binding & ~self._offers))
+
+    def _places(self, rules: RuleSet) -> Found:
+        return _bits(rules & self._offers), _bits(rules >> self._first_limit)
 
 
 class _Entitlements:
@@ -72,7 +75,8 @@ class _Entitlements:
     def about(self, ask: Ask) -> RuleSet:
         found = self._everything
         for roles in self._names.find(ask.resource.name):
-            found = reduce(or_, roles.find(ask.entitlement.role), found)
+            for rules in roles.find(ask.entitlement.role):
+                found |= rules
         if self._tags:
             found |= self._tagged(ask.resource.tags) | self._tagged(ask.entitlement.tags)
         return found
@@ -81,7 +85,8 @@ class _Entitlements:
         found = 0
         for tag, value in tags.items():
             if tag in self._tags:
-                found = reduce(or_, self._tags[tag].find(value), found)
+                for rules in self._tags[tag].find(value):
+                    found |= rules
         return found
 
 
@@ -123,8 +128,10 @@ def _any(table: Mapping[str, RuleSet], keys: Iterable[str]) -> RuleSet:
     return found
 
 
-def _places(rules: RuleSet) -> Iterator[int]:
+def _bits(rules: RuleSet) -> list[int]:
+    found = []
     while rules:
         lowest = rules & -rules
-        yield lowest.bit_length() - 1
+        found.append(lowest.bit_length() - 1)
         rules ^= lowest
+    return found

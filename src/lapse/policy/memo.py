@@ -163,10 +163,9 @@ class Memo:
 
     def _about(self, ask: Ask) -> Iterator[Rule]:
         """The rules that who asks for what does not already rule out."""
-        for place in self._policy.offer_index.offered(ask):
-            yield self._policy.offers[place]
-        for place in self._policy.limit_index.binding(ask):
-            yield self._policy.limits[place]
+        offers, limits = self._policy.index.concerning(ask)
+        yield from (self._policy.offers[place] for place in offers)
+        yield from (self._policy.limits[place] for place in limits)
 
     def _class(self, rules: Sequence[Rule], standing: Key) -> _Class:
         """Those whom the same rules concern in the same way."""

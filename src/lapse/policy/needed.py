@@ -39,8 +39,8 @@ class NeededFacts:
 
 def needed_facts(policy: Policy, ask: Ask) -> NeededFacts:
     """What the rules about the entitlement of `ask` look at; the facts themselves may still be missing from it."""
-    rules: list[Offer | Limit] = [policy.offers[place] for place in policy.offer_index.about(ask)]
-    rules += [policy.limits[place] for place in policy.limit_index.about(ask)]
+    offers, limits = policy.index.about(ask)
+    rules: list[Offer | Limit] = [*(policy.offers[n] for n in offers), *(policy.limits[n] for n in limits)]
     spans = [span for rule in rules for span in _spans(rule)]
     needs = [rule.needs for rule in rules]
     return NeededFacts(

@@ -176,11 +176,6 @@ class Policy:
     claims: tuple[Claim, ...] = field(default=())
 
     @cached_property
-    def offer_index(self) -> RuleIndex:
-        """Finds the offers that may concern a question."""
-        return RuleIndex([offer.selector for offer in self.offers])
-
-    @cached_property
-    def limit_index(self) -> RuleIndex:
-        """Finds the limits that may concern a question."""
-        return RuleIndex([limit.selector for limit in self.limits])
+    def index(self) -> RuleIndex:
+        """Finds the rules that may concern a question."""
+        return RuleIndex([offer.selector for offer in self.offers], [limit.selector for limit in self.limits])
