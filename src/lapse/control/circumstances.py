@@ -6,17 +6,18 @@ then nobody may decide by it. Called by everything that counts votes as of now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from lapse.control.context import Control
 from lapse.domain.approvers import Moment, rotas_of
 from lapse.domain.errors import LapseError
-from lapse.domain.requests import Decision, Request
+from lapse.domain.requests import Decision, Request, RequestState
 from lapse.domain.terms import Terms
-from lapse.ports import Reader
+from lapse.ports import Page, Reader
 
 OnCall = Mapping[str, tuple[str, ...]]
+PAGE = 500
 _TICK = timedelta(microseconds=1)
 
 
@@ -38,6 +39,12 @@ async def on_call_for(control: Control, request_id: str) -> OnCall:
     """Who is on call now, as far as request `request_id` depends on it."""
     request = await control.store.read(lambda reader: reader.request(request_id))
     return await on_call_by(control, [request.terms])
+
+
+async def pending_after(control: Control, after: str | None) -> Sequence[Request]:
+    """A page of the requests that wait, oldest first: those after the one with id `after`; () at the end."""
+    page = Page(limit=PAGE, after=after, newest_first=False)
+    return await control.store.read(lambda reader: reader.requests(page, states=[RequestState.PENDING]))
 
 
 async def moment_at(reader: Reader, at: datetime, on_call: OnCall) -> Moment:

@@ -9,37 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lapse.control.circumstances import OnCall, moment_at, on_call_by, relevant
+from lapse.control.circumstances import OnCall, moment_at, on_call_by, pending_after, relevant
 from lapse.control.context import Control
 from lapse.control.telling import tell, wanted
 from lapse.domain.approval import tally
 from lapse.domain.calls import Call, calls_due, may_be_due
 from lapse.domain.data import to_data
 from lapse.domain.notices import NoticeKind
-from lapse.domain.requests import Request, RequestState
+from lapse.domain.requests import Request
 from lapse.ledger.entry import changed
-from lapse.ports import Page, Reader, Transaction
-
-PAGE = 500
+from lapse.ports import Reader, Transaction
 
 
 async def remind(control: Control) -> int:
     """Make every call that is due now; returns how many. Called by the server's clock."""
     made, after = 0, None
-    while True:
-        page = await _pending(control, after)
+    while page := await pending_after(control, after):
         due = [request for request in page if may_be_due(request, control.now())]
         on_call = await on_call_by(control, [request.terms for request in due])
         for request in due:
             made += await _make(control, request, on_call)
-        if len(page) < PAGE:
-            return made
         after = page[-1].id
-
-
-async def _pending(control: Control, after: str | None) -> Sequence[Request]:
-    page = Page(limit=PAGE, after=after, newest_first=False)
-    return await control.store.read(lambda reader: reader.requests(page, states=[RequestState.PENDING]))
+    return made
 
 
 async def _make(control: Control, request: Request, on_call: OnCall) -> int:

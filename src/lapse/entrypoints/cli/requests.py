@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from lapse.domain.errors import InvalidInput
+from lapse.entrypoints.cli.approvals import less, say_offer, say_stages, say_votes
 from lapse.entrypoints.cli.commands import Limit, Reason, command, group
 from lapse.entrypoints.cli.completing import entitlements, pending_requests
 from lapse.entrypoints.cli.following import say_grant, warn_unserved
-from lapse.entrypoints.cli.output import clock, duration, facts, plural, print_json, say, table, when, words
+from lapse.entrypoints.cli.output import clock, duration, facts, print_json, say, table, when, words
 from lapse.entrypoints.cli.session import Api, Session, quoted
 
 RequestId = Annotated[str, typer.Argument(metavar="REQUEST", autocompletion=pending_requests)]
@@ -30,6 +31,8 @@ def register(app: typer.Typer) -> None:
     command(request, "list")(list_requests)
     command(request, "show")(show)
     command(request, "cancel")(cancel)
+    command(request, "offer")(offer)
+    command(request, "accept")(accept)
     command(app, "approve")(approve)
     command(app, "deny")(deny)
 
@@ -107,11 +110,9 @@ def show(session: Session, request: RequestId) -> None:
             "grants": ", ".join(found["grants"]),
         }
     )
-    for stage in found["stages"]:
-        say(_stage(stage, waiting=_pending(found)))
-    for vote in found["decisions"]:
-        reason = f": {vote['reason']}" if vote["reason"] else ""
-        say(f"  {vote['approver']} said {vote['verdict']} {when(vote['decided_at'])}{reason}")
+    say_stages(found, waiting=_pending(found))
+    say_votes(found)
+    say_offer(found)
 
 
 def cancel(session: Session, request: RequestId, reason: Reason = "") -> None:
@@ -119,6 +120,35 @@ def cancel(session: Session, request: RequestId, reason: Reason = "") -> None:
     with session.api() as api:
         found = api.post(f"/requests/{quoted(request)}/cancel", {"reason": reason})
     print_json(found) if session.json else say(f"request {found['id']} is cancelled")
+
+
+def offer(
+    session: Session,
+    request: RequestId,
+    how_long: Annotated[str, typer.Option("--for", metavar="DURATION", help="A shorter time, e.g. 1h.")] = "",
+    entitlement: Annotated[
+        str,
+        typer.Option(metavar="RESOURCE/ROLE", help="Another role on the same resource.", autocompletion=entitlements),
+    ] = "",
+    reason: Reason = "",
+) -> None:
+    """Offer less than was asked, instead of yes or no."""
+    body = less(how_long, entitlement, reason)
+    with session.api() as api:
+        found = api.post(f"/requests/{quoted(request)}/offer", body)
+    if session.json:
+        print_json(found)
+        return
+    what = f"{found['counter']['entitlement']} for {duration(found['counter']['duration'])}"
+    say(f"`{found['requester']}` is offered {what}; your yes counts once they accept")
+    say("until they do, or cancel, nobody can approve")
+    say(f"next: they run `lapse request accept {found['id']}`")
+
+
+def accept(session: Session, request: RequestId) -> None:
+    """Accept what an approver offered; `lapse request cancel` if it is not enough."""
+    with session.api() as api:
+        _asked(session, api, api.post(f"/requests/{quoted(request)}/accept"))
 
 
 def approve(session: Session, request: RequestId, reason: Reason = "") -> None:
@@ -152,8 +182,7 @@ def _asked(session: Session, api: Api, found: dict[str, Any]) -> None:
     else:
         detail = api.get(f"/requests/{quoted(found['id'])}")
         say(f"request {found['id']} waits for a decision until {clock(found['expires_at'])}")
-        for stage in detail["stages"]:
-            say(_stage(stage, waiting=True))
+        say_stages(detail, waiting=True)
         say(f"next: one of them runs `lapse approve {found['id']}`")
         warn_unserved(api, found["state"])
 
@@ -172,18 +201,7 @@ def _decide(session: Session, request: str, verdict: str, reason: str) -> None:
             return
         detail = api.get(f"/requests/{quoted(found['id'])}")
         say(f"your vote on request {found['id']} is counted; more are needed:")
-        for stage in detail["stages"]:
-            say(_stage(stage, waiting=True))
-
-
-def _stage(stage: dict[str, Any], *, waiting: bool) -> str:
-    count = f"{len(stage['approved_by'])} of {stage['quorum']}"
-    line = f"  stage {stage['name']}: {count} from {', '.join(stage['approvers'])}"
-    if stage["met"] or not waiting:
-        return line + (f" (approved by {', '.join(stage['approved_by'])})" if stage["approved_by"] else "")
-    people = stage["may_decide"]
-    few = ", ".join(people[:8]) + (f" and {plural(len(people) - 8, 'other')}" if len(people) > 8 else "")  # noqa: PLR2004
-    return f"{line}; may decide: {few or 'nobody'}"
+        say_stages(detail, waiting=True)
 
 
 def _pending(found: dict[str, Any]) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from lapse.entrypoints.api.operations import Operation
 from lapse.entrypoints.api.routes import (
     about,
+    approvals,
     catalog,
+    delegations,
     grants,
     ledger,
     locks,
@@ -18,6 +20,19 @@ from lapse.entrypoints.api.routes import (
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation
-    for module in (requests, grants, locks, targets, catalog, policies, tokens, ledger, reviews, about)
+    for module in (
+        requests,
+        approvals,
+        delegations,
+        grants,
+        locks,
+        targets,
+        catalog,
+        policies,
+        tokens,
+        ledger,
+        reviews,
+        about,
+    )
     for operation in module.ROUTES.operations
 )

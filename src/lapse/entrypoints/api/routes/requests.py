@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from lapse.control import decisions, requests
+from lapse.control.inbox import standing_of
 from lapse.control.questions import NewRequest
 from lapse.domain.actors import Actor, Scope
-from lapse.domain.approval import Tally, tally
 from lapse.domain.durations import parse_duration
-from lapse.domain.grants import Grant
-from lapse.domain.requests import Decision, Request, RequestState, Ticket, Verdict
+from lapse.domain.requests import Request, RequestState, Ticket, Verdict
 from lapse.domain.times import parse_time
 from lapse.entrypoints.api.operations import Body, Call, Listing, Paging, Routes, page_of
+from lapse.entrypoints.api.standing import RequestDetail, request_detail
 from lapse.entrypoints.api.visibility import only_own, require_sight_of
 from lapse.policy import Evaluation, explain_lines
-from lapse.ports import Page, Reader
+from lapse.ports import Page
 
 ROUTES = Routes("requests")
 
@@ -85,27 +84,6 @@ class Preview:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageView:
-    """One stage: who said yes, and who still may decide."""
-
-    name: str
-    quorum: int
-    approvers: tuple[str, ...]
-    approved_by: tuple[str, ...]
-    may_decide: tuple[str, ...]
-    met: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestDetail(Request):
-    """A request with its votes, its stages and the grants that followed."""
-
-    decisions: tuple[Decision, ...] = ()
-    stages: tuple[StageView, ...] = ()
-    grants: tuple[str, ...] = ()
-
-
 @ROUTES.post("/api/v1/requests", Request, body=NewRequestBody, status=201)
 async def create_request(call: Call) -> Request:
     """Ask for access. The answer may be approved already, where the policy asks for nobody's approval."""
@@ -139,7 +117,11 @@ async def list_requests(call: Call) -> Listing[Request]:
 @ROUTES.get("/api/v1/requests/{request_id}", RequestDetail)
 async def show_request(call: Call) -> RequestDetail:
     """One request with its votes, who may still decide, and its grants."""
-    return await call.app.store.read(lambda reader: _detail(reader, call.actor, call.path["request_id"]))
+    found = await standing_of(call.control, call.path["request_id"])
+    request = found.request
+    require_sight_of(call.actor, {request.requester, request.beneficiary}, f"request `{request.id}`")
+    followed = await call.app.store.read(lambda reader: reader.grants(Page(limit=10), request_id=request.id))
+    return request_detail(found, followed)
 
 
 @ROUTES.post("/api/v1/requests/{request_id}/cancel", Request, body=ReasonBody)
@@ -161,33 +143,3 @@ def _asker(actor: Actor, requester: str) -> Actor:
         return actor
     actor.require(Scope.AUDIT, Scope.ADMIN)
     return Actor(name=requester, scopes=frozenset({Scope.REQUEST}), via=actor.via)
-
-
-async def _detail(reader: Reader, actor: Actor, request_id: str) -> RequestDetail:
-    request = await reader.request(request_id)
-    require_sight_of(actor, {request.requester, request.beneficiary}, f"request `{request_id}`")
-    votes = await reader.decisions(request_id)
-    followed = await reader.grants(Page(limit=10), request_id=request_id)
-    counted = tally(request, votes, await reader.catalog())
-    return _with_details(request, votes, counted, followed)
-
-
-def _with_details(
-    request: Request, votes: Sequence[Decision], counted: Tally, followed: Sequence[Grant]
-) -> RequestDetail:
-    return RequestDetail(
-        **{field.name: getattr(request, field.name) for field in fields(Request)},
-        decisions=tuple(votes),
-        stages=tuple(
-            StageView(
-                name=one.stage.name,
-                quorum=one.stage.quorum,
-                approvers=one.stage.approvers,
-                approved_by=one.approved_by,
-                may_decide=tuple(sorted(one.may_decide)),
-                met=one.met,
-            )
-            for one in counted.stages
-        ),
-        grants=tuple(grant.id for grant in followed),
-    )
