@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def approvals(session: Session) -> None:
-    """Show what waits for your decision: who asks for what, why, for how long."""
+    """What waits for your decision."""
     with session.api() as api:
         rows = api.get("/approvals")["items"]
     if session.json:

@@ -146,7 +146,7 @@ def offer(
 
 
 def accept(session: Session, request: RequestId) -> None:
-    """Accept what an approver offered; `lapse request cancel` if it is not enough."""
+    """Accept what an approver offered instead."""
     with session.api() as api:
         _asked(session, api, api.post(f"/requests/{quoted(request)}/accept"))
 
