@@ -9,7 +9,7 @@ import pytest
 
 from fakes.notifier import FakeNotifier
 from lapse.control.delivery import LEASE, deliver_due
-from lapse.control.notices import list_notices, post
+from lapse.control.notices import list_notices, post, retry_notice
 from lapse.domain.errors import Refused, Unavailable
 from lapse.domain.notices import Notice, NoticeKind, PostingState
 from lapse.ports import Page
@@ -204,3 +204,27 @@ async def test_without_a_way_notices_wait(world):
     await posted(world, "bob")
     assert await deliver_due(world.control, []) == 0
     assert (await the_posting(world)).state is PostingState.WAITING
+
+
+async def test_a_notice_that_was_given_up_is_tried_once_more_by_hand(world, way):
+    await posted(world, "bob", "carol")
+    way.failing.append(Refused("there is no mailbox bob"))
+    await deliver_due(world.control, [way])
+    failed = await the_posting(world)
+    await world.clock.advance(timedelta(days=9))
+    again = await retry_notice(world.control, world.admin(), failed.id)
+    assert again.state is PostingState.WAITING
+    await deliver_due(world.control, [way])
+    assert [place for place, _ in way.delivered] == ["fake:carol", "fake:bob"], "carol is not told again"
+    assert (await the_posting(world)).state is PostingState.SENT
+    (entry,) = recorded(world, "notice.retried")
+    assert (entry.actor, entry.subject) == ("root", "req_1")
+    with pytest.raises(Refused, match="is sent"):
+        await retry_notice(world.control, world.admin(), failed.id)
+
+
+async def test_only_administrators_and_auditors_see_the_outbox(world):
+    with pytest.raises(Refused):
+        await list_notices(world.control, world.actor("bob"), Page())
+    with pytest.raises(Refused):
+        await retry_notice(world.control, world.actor("bob"), "not_1")

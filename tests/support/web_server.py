@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
 
 
@@ -110,3 +112,24 @@ async def _reply(writer: asyncio.StreamWriter, reply: Reply) -> bool:
             await writer.drain()
             return True
     return False
+
+
+@contextmanager
+def web_server_beside() -> Iterator[WebServer]:
+    """A server in a thread of its own, for tests that are not asynchronous themselves."""
+    ready: Future[tuple[WebServer, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def run() -> None:
+        async with web_server() as server:
+            over = asyncio.Event()
+            ready.set_result((server, asyncio.get_running_loop(), over))
+            await over.wait()
+
+    thread = Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    server, loop, over = ready.result(timeout=10)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(timeout=10)

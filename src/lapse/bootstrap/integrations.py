@@ -63,13 +63,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Integrations:
-    """What is set up. `problems` are sentences about what is not, each with its place or name."""
+    """What is set up. `mistakes` are in the file itself, each with its place; `broken` is why a part cannot be used."""
 
     settings: IntegrationSettings
     tickets: Lookups
     rotas: Book
     ways: tuple[Way, ...] = ()
-    problems: tuple[str, ...] = ()
+    mistakes: tuple[str, ...] = ()
+    broken: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that is not as it should be, a sentence each."""
+        unusable = (f"`{name}` in `{part}` cannot be used: {why}" for (part, name), why in self.broken.items())
+        return (*self.mistakes, *unusable)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -88,34 +95,36 @@ class _Maker:
     unseal: Callable[[str], str]
     clock: Clock
     catalog: Callable[[], Awaitable[Catalog]]
-    problems: list[str] = field(default_factory=list)
+    broken: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def made(self, settings: IntegrationSettings, whole: str) -> Integrations:
-        """Everything; `whole` is why none of it can be used, if so."""
-        systems, broken_systems = self._each("ticket system", settings.tickets, self._system)
-        rotas, broken_rotas = self._each("rota", settings.rotas, self._rota)
-        ways, _ = self._each("way", settings.ways, self._way)
+    def made(self, settings: IntegrationSettings, mistakes: tuple[str, ...] = ()) -> Integrations:
+        """Everything; `mistakes` are why nobody knows what there should be, if so."""
+        trouble = f"`{FILE}` has a mistake: {mistakes[0]}" if mistakes else ""
+        systems = self._each("tickets", settings.tickets, self._system)
+        rotas = self._each("rotas", settings.rotas, self._rota)
+        ways = self._each("notices", settings.ways, self._way)
+        lives = {one.name: one.keep_for for one in settings.tickets}
         return Integrations(
             settings=settings,
-            tickets=Lookups(
-                systems, self.clock, {one.name: one.keep_for for one in settings.tickets}, broken_systems, whole
-            ),
-            rotas=Book(rotas, self.clock, self.catalog, broken_rotas, whole),
+            tickets=Lookups(systems, self.clock, lives, self._why("tickets"), trouble),
+            rotas=Book(rotas, self.clock, self.catalog, self._why("rotas"), trouble),
             ways=tuple(ways.values()),
-            problems=tuple(self.problems),
+            mistakes=mistakes,
+            broken=self.broken,
         )
 
-    def _each(self, what: str, named: Iterable[N], make: Callable[[N], T]) -> tuple[dict[str, T], dict[str, str]]:
-        """What can be made, by name, and why the others cannot."""
+    def _each(self, part: str, named: Iterable[N], make: Callable[[N], T]) -> dict[str, T]:
+        """What can be made, by name."""
         made: dict[str, T] = {}
-        broken: dict[str, str] = {}
         for one in named:
             try:
                 made[one.name] = make(one)
             except LapseError as error:
-                broken[one.name] = error.message
-                self.problems.append(f"the {what} `{one.name}` cannot be used: {error.message}")
-        return made, broken
+                self.broken[part, one.name] = error.message
+        return made
+
+    def _why(self, part: str) -> dict[str, str]:
+        return {name: why for (kind, name), why in self.broken.items() if kind == part}
 
     def _system(self, system: TicketSystem) -> TicketSystemSource:
         if isinstance(system.source, ExportSettings):
@@ -214,10 +223,10 @@ def set_up(
     """What the file of integrations in `folder` says, as far as it can be set up. Never raises for what it says."""
     maker = _Maker(folder=folder, unseal=unseal, clock=clock, catalog=catalog)
     try:
-        return maker.made(read_file(folder), "")
+        return maker.made(read_file(folder))
     except LapseError as error:
-        maker.problems += [str(one) for one in error.problems] if isinstance(error, PolicyErrors) else [error.message]
-        return maker.made(IntegrationSettings(), f"`{FILE}` has a mistake: {maker.problems[0]}")
+        found = map(str, error.problems) if isinstance(error, PolicyErrors) else [error.message]
+        return maker.made(IntegrationSettings(), tuple(found))
 
 
 def read_file(folder: Path) -> IntegrationSettings:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from lapse.domain.errors import Refused
 from lapse.domain.times import Instant
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
@@ -88,6 +89,13 @@ class Posting:
     def taken(self, until: datetime) -> Posting:
         """This posting while somebody tries to deliver it; from `until` on another may."""
         return replace(self, due_at=until, attempts=self.attempts + 1, version=self.version + 1)
+
+    def revived(self, at: datetime) -> Posting:
+        """This posting, given up, to be tried once more at `at`; places that took it stay told."""
+        if self.state is not PostingState.FAILED:
+            raise Refused(f"notice {self.id} is {self.state}", hint="only one that failed is tried again by hand")
+        waiting = PostingState.WAITING
+        return replace(self, state=waiting, due_at=at, refused={}, closed_at=None, version=self.version + 1)
 
     def tried(self, attempt: Attempt, *, at: datetime, give_up_after: timedelta) -> Posting:
         """This posting after a try: sent, to be tried again after a pause that grows, or given up."""

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from lapse.domain.errors import InvalidInput, Unavailable
+from lapse.domain.errors import Unavailable
 from lapse.domain.names import shown
+from lapse.policy.problems import PolicyErrors
 from lapse.rotas.language import parse_rota
 from lapse.rotas.shifts import Plan
 
 LARGEST_FILE = 1 << 20
+MOST_SAID = 3
 Stamp = tuple[int, int, int]
 
 
@@ -95,5 +97,6 @@ class ShiftFile:
         text = read_text(self._path, "rota")
         try:
             return parse_rota(self._path.name, text)
-        except InvalidInput as error:
-            raise Unavailable(shown(error.message, 300), hint=error.hint) from None
+        except PolicyErrors as error:
+            said = "; ".join(str(problem) for problem in error.problems[:MOST_SAID])
+            raise Unavailable(shown(said, 600)) from None

@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lapse.domain.errors import LapseError
+from lapse.domain.errors import LapseError, Unavailable
 from lapse.domain.names import shown
 from lapse.domain.requests import Ticket
 from lapse.policy.values import TicketFacts, TicketStatus
 from lapse.ports import Clock
+from lapse.tickets.export import ExportSource
 from lapse.tickets.found import NOWHERE, Found, Source
 
 MOST_KEPT = 2_000
@@ -80,6 +81,17 @@ class Lookups:
         ticket = Ticket(system=ticket.system.strip().lower(), number=ticket.number.strip())
         self._down.pop(ticket.system, None)
         return await self._ask(ticket)
+
+    async def summary(self, system: str) -> str:
+        """What can be said of a system without a ticket: how much its export holds, or that it is set up.
+
+        Raises:
+            Unavailable: it cannot be used.
+        """
+        if why := self._broken.get(system):
+            raise Unavailable(why)
+        source = self._sources[system]
+        return await source.summary() if isinstance(source, ExportSource) else "set up; `--ticket` looks one up"
 
     async def close(self) -> None:
         """Close what the sources hold open."""

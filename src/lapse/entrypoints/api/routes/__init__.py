@@ -9,6 +9,7 @@ from lapse.entrypoints.api.routes import (
     catalog,
     delegations,
     grants,
+    integrations,
     ledger,
     locks,
     policies,
@@ -32,6 +33,7 @@ OPERATIONS: tuple[Operation, ...] = tuple(
         tokens,
         ledger,
         reviews,
+        integrations,
         about,
     )
     for operation in module.ROUTES.operations
