@@ -5,7 +5,6 @@ Called by the API and the CLI. Everything heavy is imported when it is used.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from lapse import __version__
-from lapse.bootstrap.app import App, open_app
+from lapse.bootstrap.apart import apart
+from lapse.bootstrap.app import App
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.domain.access import Observation
 from lapse.domain.data import Json
@@ -84,17 +84,7 @@ async def at_desk(app: App, work: Callable[[Desk], Awaitable[T]]) -> T:
 
     In a server that is another thread, with a store and connections of its own.
     """
-    if not app.serving:
-        return await work(desk_of(app))
-    # What is on record so far is sealed first: the other thread cannot, while this one holds the sequencer's lease.
-    while await app.sequencer.sequence_once():
-        pass
-    return await asyncio.to_thread(asyncio.run, _apart(app, work))
-
-
-async def _apart(app: App, work: Callable[[Desk], Awaitable[T]]) -> T:
-    async with open_app(app.home) as own:
-        return await work(desk_of(own))
+    return await apart(app, lambda own: work(desk_of(own)))
 
 
 def new_engine() -> Engine:

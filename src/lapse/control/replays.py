@@ -6,14 +6,18 @@ Called by `bootstrap`, for `lapse policy replay` and for the effects of a propos
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from lapse.domain.errors import LapseError
+from lapse.domain.durations import parse_duration
+from lapse.domain.errors import InvalidInput, LapseError
+from lapse.domain.names import shown
 from lapse.domain.terms import Terms
+from lapse.domain.times import parse_time
 from lapse.ledger.canonical import decode
 from lapse.policy.recorded import RecordedAsk, decoded
 from lapse.policy.replay import Replay, ReplayReport
@@ -40,6 +44,7 @@ _OUT_OF_ORDER = 1_000
 """Entries that were written at the same time may be placed a little out of order."""
 
 _MOST_TERMS = 10_000
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class _Asking(msgspec.Struct, frozen=True, gc=False):
@@ -80,6 +85,34 @@ class _Changed(msgspec.Struct, frozen=True, gc=False):
     after: _Times
     at: datetime
     subject: str
+
+
+LONGEST_LOOK_BACK = timedelta(days=3_660)
+
+
+def since(text: str, now: datetime) -> datetime:
+    """The instant that `90d`, a day or an RFC 3339 time names, seen from `now`.
+
+    Raises:
+        InvalidInput: it is none of them, or lies in the future or more than ten years ago.
+    """
+    try:
+        found = now - parse_duration(text)
+    except InvalidInput:
+        found = _named(text)
+    if not now - LONGEST_LOOK_BACK <= found < now:
+        raise InvalidInput(f"`{shown(text)}` is not in the last ten years", hint="say how far to look back, e.g. `90d`")
+    return found
+
+
+def _named(text: str) -> datetime:
+    try:
+        return parse_time(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    except InvalidInput:
+        raise InvalidInput(
+            f"`{shown(text)}` says no time to look back to",
+            hint="write `90d`, `2026-03-01` or `2026-03-01T08:00:00Z`",
+        ) from None
 
 
 async def replay_ledger(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from lapse.domain.data import to_data
-from lapse.entrypoints.api.operations import Download, Listing, Operation
+from lapse.entrypoints.api.operations import Download, Lines, Listing, Operation
 from lapse.entrypoints.api.problems import PROBLEM_JSON, Problem
 
 SAFE_HEADERS: Mapping[str, str] = {
@@ -35,12 +35,20 @@ def answer(request: Request, operation: Operation, value: Any) -> Response:
     if isinstance(value, Download):
         headers = {"Content-Disposition": f'attachment; filename="{value.filename}"', "Cache-Control": "no-store"}
         return Response(value.content, media_type=value.media_type, headers={**SAFE_HEADERS, **headers})
+    if isinstance(value, Lines):
+        headers = {**SAFE_HEADERS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(_lines(value), operation.status, headers, operation.media_type)
     body = encoded(value)
     if operation.writes or operation.secret:
         return json_response(body, operation.status, {"Cache-Control": "no-store"})
     if isinstance(value, Listing):
         return json_response(body, headers={"Cache-Control": "no-store", **_next_link(request, value)})
     return _with_etag(request, body)
+
+
+async def _lines(value: Lines) -> AsyncIterator[bytes]:
+    async for item in value.items:
+        yield encoded(item) + b"\n"
 
 
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from lapse import __version__
-from lapse.entrypoints.api.operations import Download, Listing, NoQuery, Operation
+from lapse.entrypoints.api.operations import Download, Lines, Listing, NoQuery, Operation
 from lapse.entrypoints.api.problems import KINDS, PROBLEM_JSON
 
 _REF = "#/components/schemas/{name}"
@@ -67,7 +67,7 @@ def _types(operation: Operation) -> Iterator[Any]:
         yield operation.body
     if operation.query is not NoQuery:
         yield from get_type_hints(operation.query, include_extras=True).values()
-    if operation.answer not in {None, Download}:
+    if operation.answer not in {None, Download, Lines}:
         yield _item_type(operation.answer)
 
 
@@ -139,6 +139,8 @@ def _responses(operation: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
 def _success(operation: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
     if operation.answer is Download:
         return {"description": "The file", "content": {operation.media_type: {}}}
+    if operation.answer is Lines:
+        return {"description": "JSON values, one a line", "content": {operation.media_type: {}}}
     schema = by_type[_item_type(operation.answer)] if operation.answer is not None else {"type": "null"}
     if get_origin(operation.answer) is Listing:
         schema = _listing(schema)

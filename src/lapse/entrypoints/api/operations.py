@@ -5,7 +5,7 @@ The routes, the checks of what comes in and the OpenAPI document are all made fr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -70,6 +70,13 @@ class Download:
     content: bytes
     media_type: str
     filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """An answer that comes as JSON values, one a line, while it is being worked out (application/x-ndjson)."""
+
+    items: AsyncIterator[Any]
 
 
 def page_of(rows: Sequence[T], paging: Paging) -> Listing[T]:

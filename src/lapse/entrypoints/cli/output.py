@@ -67,6 +67,29 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, flexible: i
     _console().print(grid)
 
 
+def paragraph(text: str, *, first: str = "", rest: str | None = None) -> None:
+    """Text on as many lines as the terminal needs; `first` stands before the first line, `rest` before the others."""
+    import textwrap
+
+    rest = " " * len(first) if rest is None else rest
+    lines = textwrap.wrap(
+        safe(text, longest=4_000),
+        width=max(40, _width()),
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    say("\n".join(lines))
+
+
+def _width() -> int:
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdigit() and len(given) < 6:  # noqa: PLR2004  digits of a width
+        return int(given)
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else _PIPE_WIDTH
+
+
 def facts(pairs: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
     """Names and values in two columns; what is empty is left out."""
     from rich.table import Table

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lapse.domain.errors import InvalidInput
+from lapse.entrypoints.cli import policy_proposals, policy_replay
 from lapse.entrypoints.cli.commands import command, group
 from lapse.entrypoints.cli.output import facts, note, plural, print_json, safe, say, when
+from lapse.entrypoints.cli.policy_files import PolicyFiles, read_policy
 from lapse.entrypoints.cli.requests import (
     Because,
     Beneficiary,
@@ -21,8 +22,6 @@ from lapse.entrypoints.cli.requests import (
 )
 from lapse.entrypoints.cli.session import Session
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML files, or folders of them.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -32,18 +31,19 @@ def register(app: typer.Typer) -> None:
     command(policy, "explain")(explain)
     command(policy, "apply")(apply)
     command(policy, "show")(show)
+    command(policy, "replay")(policy_replay.replay)
+    policy_proposals.register(policy)
 
 
-def check(session: Session, files: Files) -> None:
+def check(session: Session, files: PolicyFiles) -> None:
     """Say what is wrong with files, and where.
 
     Needs no home and no server.
     """
-    from lapse.entrypoints.cli.files import read_files
     from lapse.policy import parse
 
     try:
-        policy = parse(read_files(files))
+        policy = parse(read_policy(files))
     except InvalidInput as error:
         problems = [str(problem) for problem in getattr(error, "problems", ())]
         if not problems:
@@ -54,7 +54,7 @@ def check(session: Session, files: Files) -> None:
         print_json({"ok": True, "version": policy.version, "problems": []})
         return
     say(f"ok: {plural(len(policy.offers), 'offer')}, {plural(len(policy.limits), 'limit')}")
-    say("next: `lapse policy apply` with the same files puts it in force")
+    say("next: `lapse policy apply` puts a first policy in force, `lapse policy propose` changes it")
 
 
 def explain(  # noqa: PLR0913, PLR0917  one an option
@@ -84,12 +84,13 @@ def explain(  # noqa: PLR0913, PLR0917  one an option
         say(safe(line, longest=500))
 
 
-def apply(session: Session, files: Files) -> None:
-    """Put files in force. The second time nothing changes."""
-    from lapse.entrypoints.cli.files import read_files
+def apply(session: Session, files: PolicyFiles) -> None:
+    """Put the first files in force. The second time nothing changes.
 
+    Once a policy is in force, `lapse policy propose` changes it, and takes two persons.
+    """
     with session.api() as api:
-        found = api.put("/policy", {"files": read_files(files)})
+        found = api.put("/policy", {"files": read_policy(files)})
     if session.json:
         print_json(found)
         return

@@ -132,13 +132,15 @@ class Session:
     async def _connect(self, stack: AsyncExitStack, who: str, runner: asyncio.Runner) -> Api:
         import httpx
 
+        from lapse.entrypoints.cli.in_process import in_process
+
         url = self.remote or running_server(self.home)
         embedded = None
         transport: httpx.AsyncBaseTransport | None = None
         if not url:
             try:
                 embedded = await self._embed(stack)
-                transport = httpx.ASGITransport(embedded.asgi, client=("127.0.0.1", 0))
+                transport = in_process(embedded.asgi)
             except _ServerCameUp as server:
                 url = server.url
         client = httpx.AsyncClient(
@@ -230,6 +232,10 @@ class Api:
         """A file."""
         return self.runner.run(self._send("GET", path, None, {})).content
 
+    def stream(self, path: str, body: Mapping[str, Any], on_line: Callable[[Any], None]) -> None:
+        """Do something that answers line by line, each a JSON value that goes to `on_line` when it comes."""
+        self.runner.run(self._stream(path, body, on_line))
+
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         import asyncio
@@ -242,6 +248,20 @@ class Api:
         answer = self.runner.run(self._send(method, path, body, query or {}))
         return json.loads(answer.content) if answer.content else None
 
+    async def _stream(self, path: str, body: Mapping[str, Any], on_line: Callable[[Any], None]) -> None:
+        import httpx
+
+        try:
+            async with self.client.stream("POST", path, json=body) as answer:
+                await _spell_out(answer, on_line)
+        except httpx.HTTPError as error:
+            raise self._unavailable(error) from None
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        where = f"{self.client.base_url.scheme}://{self.client.base_url.netloc.decode()}"
+        reason = str(error) or type(error).__name__
+        return Unavailable(f"the server at {where} does not answer: {reason}", hint="is `lapse serve` up?")
+
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any]
     ) -> httpx.Response:
@@ -251,14 +271,20 @@ class Api:
         try:
             answer = await self.client.request(method, path, json=body, params=parameters)
         except httpx.HTTPError as error:
-            where = f"{self.client.base_url.scheme}://{self.client.base_url.netloc.decode()}"
-            reason = str(error) or type(error).__name__
-            raise Unavailable(f"the server at {where} does not answer: {reason}", hint="is `lapse serve` up?") from None
+            raise self._unavailable(error) from None
         if answer.is_error:
             raise _error_of(answer)
         if self.embedded is not None and method != "GET":
             await self.embedded.settle()
         return answer
+
+
+async def _spell_out(answer: httpx.Response, on_line: Callable[[Any], None]) -> None:
+    if answer.is_error:
+        await answer.aread()
+        raise _error_of(answer)
+    async for line in answer.aiter_lines():
+        on_line(json.loads(line))
 
 
 def running_server(home: Home) -> str:

@@ -1,0 +1,93 @@
+"""Computes what a proposed policy would do: replay, proofs, differences, warnings. Nothing is changed by it.
+
+Called by the API, for `lapse policy replay` and for each proposal. Whatever cannot be computed says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from lapse.bootstrap.apart import apart
+from lapse.bootstrap.app import App
+from lapse.control.replays import OnProgress, replay_ledger
+from lapse.domain.catalog import Catalog
+from lapse.domain.errors import LapseError, Refused
+from lapse.policy import Policy, lint, parse
+from lapse.policy.effects import ClaimEffect, DiffEffect, Effects, ProofOutcome
+from lapse.policy.replay import ReplayReport
+from lapse.ports import PolicyVersion, Reader
+
+MOST_WARNINGS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """The effects of files, and the policy they would replace."""
+
+    base: str
+    effects: Effects
+
+
+async def replay_files(
+    app: App, files: Mapping[str, str], since: datetime, on_progress: OnProgress = lambda _done, _total: None
+) -> ReplayReport:
+    """Everything that was asked since then, under the policy that `files` say.
+
+    Raises:
+        PolicyErrors: the files have errors.
+    """
+    policy, until = parse(files), app.clock.now()
+    return await apart(app, lambda own: replay_ledger(own.store.ledger, policy, since, until, on_progress))
+
+
+async def effects_of(app: App, files: Mapping[str, str], since: datetime) -> Computed:
+    """What `files` would do instead of the policy in force.
+
+    Raises:
+        PolicyErrors: the files have errors.
+        Refused: no policy is in force, so that there is nothing to compare with.
+    """
+    policy, until = parse(files), app.clock.now()
+
+    async def work(own: App) -> Computed:
+        old, catalog = await own.store.read(_before)
+        replay, missing = await _replayed(own, policy, since, until)
+        effects = Effects(
+            diff=difference(old, policy),
+            claims=claims(policy, catalog),
+            replay=replay,
+            replay_missing=missing,
+            warnings=tuple(map(str, lint(policy, catalog)[:MOST_WARNINGS])),
+        )
+        return Computed(base=old.version, effects=effects)
+
+    return await apart(app, work)
+
+
+def claims(policy: Policy, catalog: Catalog) -> tuple[ClaimEffect, ...]:
+    """What can be said of each claim of `policy`."""
+    del catalog
+    why = "it was not computed"
+    return tuple(ClaimEffect(name=claim.name, outcome=ProofOutcome.UNKNOWN, detail=why) for claim in policy.claims)
+
+
+def difference(old: PolicyVersion, new: Policy) -> DiffEffect:
+    """How the answers change."""
+    del old, new
+    return DiffEffect(missing="it was not computed")
+
+
+async def _before(reader: Reader) -> tuple[PolicyVersion, Catalog]:
+    active = await reader.active_policy()
+    if active is None:
+        raise Refused("no policy is in force yet", hint="the first one is put in force with `lapse policy apply`")
+    return active, await reader.catalog()
+
+
+async def _replayed(own: App, policy: Policy, since: datetime, until: datetime) -> tuple[ReplayReport | None, str]:
+    try:
+        return await replay_ledger(own.store.ledger, policy, since, until), ""
+    except LapseError as error:
+        return None, error.message
