@@ -12,9 +12,11 @@ from fakes.store import FakeStore
 from lapse.control.catalogs import apply
 from lapse.control.decisions import approve, deny
 from lapse.control.delegations import NewDelegation, create_delegation, end_delegation
+from lapse.control.locks import lock, unlock
 from lapse.control.reminders import remind
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Refused
+from lapse.domain.locks import LockKind
 from lapse.domain.notices import NoticeKind
 from lapse.domain.principals import Group
 from lapse.domain.requests import RequestState
@@ -329,6 +331,20 @@ async def test_who_lost_their_standing_before_the_quorum_counts_no_more():
     assert await say_yes(world, "carol", request) is RequestState.PENDING
     assert await say_yes(world, "dave", request) is RequestState.APPROVED
     await check_replay(world, request, RequestState.APPROVED)
+
+
+async def test_a_lock_stops_a_delegate_of_who_is_locked_and_what_was_said_before():
+    world = await world_of("{from: [owner, bob], quorum: 2}")
+    await delegate(world, "olga", "dave")
+    request = await world.ask()
+    await say_yes(world, "dave", request)
+    made, _ = await lock(world.control, world.admin(), LockKind.PRINCIPAL, "olga", "laptop stolen")
+    with pytest.raises(Refused, match="`olga` is locked"):
+        await say_yes(world, "bob", request)
+    with pytest.raises(Refused, match="`olga` is locked"):
+        await say_yes(world, "dave", await world.ask())
+    await unlock(world.control, world.admin("root2"), made.id)
+    assert await say_yes(world, "bob", request) is RequestState.APPROVED
 
 
 # ---- what can never be approved

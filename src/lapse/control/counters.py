@@ -19,6 +19,7 @@ from lapse.control.decisions import (
     counted_vote,
     refuse_closed,
     refuse_if_extended_ended,
+    refuse_locked_voters,
     refuse_unfit,
     settle,
     vote_entry,
@@ -86,7 +87,8 @@ async def _offer(
     less, on_call = what
     ballot = await ballot_for(control, tx, actor, request_id, on_call)
     request = ballot.request
-    vote, _ = counted_vote(control, ballot, Verdict.APPROVE, less.reason)
+    vote, result = counted_vote(control, ballot, Verdict.APPROVE, less.reason)
+    await refuse_locked_voters(tx, ballot, (*ballot.earlier, vote), result)
     await refuse_unfit(control, tx, request, ballot.catalog)
     offered = _checked(less, request, ballot.catalog)
     await _answer(control, tx, offered, ballot.catalog)
@@ -135,6 +137,7 @@ async def _count_offer(control: Control, tx: Transaction, actor: Actor, ballot: 
         reason = f"offer `{request.terms.offer}`"
         return await approve_request(control, tx, request, actor="system:policy", reason=reason)
     result = tally(request, (*ballot.earlier, vote), ballot.catalog, ballot.moment)
+    await refuse_locked_voters(tx, ballot, (*ballot.earlier, vote), result)
     stage = result.counted.get(vote.id)
     if stage is not None:
         vote = replace(vote, stage=stage)

@@ -6,6 +6,7 @@ also bumps the request's version, so that the slower transaction is run again on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -114,6 +115,13 @@ def counted_vote(control: Control, ballot: Ballot, verdict: Verdict, reason: str
     return taken
 
 
+async def refuse_locked_voters(tx: Transaction, ballot: Ballot, votes: Sequence[Decision], result: Tally) -> None:
+    """Raise `Refused` if a lock covers somebody whose yes would count, or on whose behalf it was said."""
+    counted = [one for one in votes if one.id in result.counted]
+    names = [name for one in counted for name in (one.approver, one.on_behalf_of) if name]
+    refuse_locked(await tx.locks(), ballot.catalog, names, ballot.request.entitlement)
+
+
 async def settle(control: Control, tx: Transaction, request: Request, result: Tally, last: Decision) -> Request:
     """What the count comes to: approved, denied, or waiting for more."""
     if result.denied_by is not None:
@@ -139,10 +147,12 @@ async def _decide(
     own = _own_vote(ballot, before)
     if vote[0] is Verdict.APPROVE and before.approved and own is not None:
         # Somebody who never answered is no approver any more, so that the votes that are there have come to suffice.
+        await refuse_locked_voters(tx, ballot, ballot.earlier, before)
         await refuse_unfit(control, tx, request, ballot.catalog)
         return await settle(control, tx, request, before, own)
     decision, result = counted_vote(control, ballot, *vote)
     if decision.verdict is Verdict.APPROVE:
+        await refuse_locked_voters(tx, ballot, (*ballot.earlier, decision), result)
         await refuse_unfit(control, tx, request, ballot.catalog)
     await tx.add_decision(decision)
     await tx.append([vote_entry(decision, ballot, before, actor)])
