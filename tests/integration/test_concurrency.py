@@ -13,22 +13,30 @@ from itertools import pairwise
 
 import pytest
 
+from lapse.control.catalogs import apply
+from lapse.control.counters import Less, accept_less, offer_less
 from lapse.control.decisions import approve, deny
+from lapse.control.delegations import NewDelegation, create_delegation, end_delegation
 from lapse.control.grants import release, revoke
 from lapse.control.ledger_proofs import verify_stored_ledger
 from lapse.control.locks import lock
+from lapse.control.notices import list_notices
 from lapse.control.questions import NewRequest
+from lapse.control.reminders import remind
 from lapse.control.requests import cancel_request, create_request
 from lapse.control.sequencer import Sequencer
+from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Conflict, LapseError, Refused
 from lapse.domain.grants import ENDING, GRANT_LIFE, LIVE, EndReason, GrantState
 from lapse.domain.locks import LockKind
+from lapse.domain.notices import NoticeKind
 from lapse.domain.requests import REQUEST_LIFE, RequestState
 from lapse.ledger.canonical import decode
 from lapse.ports import Page
+from lapse.review.replay import Replay
 from support.ledgers import KEY, SIGNER
 from support.stores import opened
-from support.world import POLICY, World
+from support.world import CATALOG, POLICY, World
 
 HOUR = timedelta(hours=1)
 ALL = Page(limit=10_000, newest_first=False)
@@ -212,6 +220,95 @@ async def test_twenty_people_ask_approve_and_give_back_at_once(rooms):
     await world.enforcer.tick()
     assert {g.state for g in await world.grants()} == {GrantState.ENDED}
     assert world.target.target.memberships == set()
+    await check_the_record(world)
+
+
+async def check_rederivation(world, entries):
+    """The ledger alone leads to the same decisions."""
+    replay = Replay({p.version: p.files for p in await world.read(lambda r: r.policies())})
+    for entry in entries:
+        replay.feed(entry)
+    requests = await world.read(lambda r: r.requests(ALL))
+    found = list(replay.results([(request.id, str(request.state)) for request in requests]))
+    assert [(one.outcome, one.differences) for one in found] == [("same", ())] * len(requests)
+
+
+async def recorded_world(stores, policy=POLICY):
+    """A world whose catalog is in the ledger too."""
+    rooms = Rooms(await World.create(stores[0], policy=policy, catalog=Catalog()), stores)
+    await apply(rooms[0], rooms.world.admin(), CATALOG)
+    return rooms
+
+
+async def test_a_delegate_decides_as_the_delegation_ends(stores):
+    """Whichever is first: the vote was cast under the delegation, or refused; and the ledger can tell."""
+    rooms = await recorded_world(stores, POLICY.replace("- from: [group:dba]", "- from: [olga]", 1))
+    world = rooms.world
+    for number in range(6):
+        wanted = NewDelegation(delegate="dave", ends_at=world.clock.now() + HOUR, reason="on leave")
+        made = await create_delegation(rooms[0], world.actor("olga"), wanted)
+        request = await world.ask()
+        works = [
+            approve(rooms[0], world.actor("dave"), request.id),
+            end_delegation(rooms[1], world.actor("olga"), made.id),
+        ]
+        vote, ended = (await together(*(works if number % 2 else reversed(works))))[:: 1 if number % 2 else -1]
+        assert ended.ended_early_at is not None
+        votes = await world.read(lambda r, n=request.id: r.decisions(n))
+        assert [one.delegation for one in votes] == ([] if isinstance(vote, Refused) else [made.id])
+        await world.clock.advance(timedelta(minutes=1))
+    await check_rederivation(world, await check_the_record(world))
+
+
+async def test_a_yes_and_a_smaller_offer_at_the_same_instant_have_one_winner(stores):
+    rooms = await recorded_world(stores)
+    world = rooms.world
+    for number in range(6):
+        request = await world.ask()
+        less = Less(duration=HOUR, reason="enough")
+        works = [
+            approve(rooms[0], world.actor("bob"), request.id),
+            offer_less(rooms[1], world.actor("carol"), request.id, less),
+        ]
+        results = await together(*(works if number % 2 else reversed(works)))
+        (winner,) = [result for result in results if not isinstance(result, LapseError)]
+        stored = await world.read(lambda r, n=request.id: r.request(n))
+        assert stored == winner
+        assert (stored.state is RequestState.APPROVED) == (stored.counter is None)
+    await check_rederivation(world, await check_the_record(world))
+
+
+@pytest.mark.parametrize("against", ["cancel", "deny"])
+async def test_an_offer_is_accepted_as_the_request_is_closed(stores, against):
+    rooms = await recorded_world(stores)
+    world = rooms.world
+    for number in range(4):
+        request = await world.ask()
+        await offer_less(rooms[0], world.actor("bob"), request.id, Less(duration=HOUR, reason="enough"))
+        no = (
+            cancel_request(rooms[1], world.actor("alice"), request.id)
+            if against == "cancel"
+            else deny(rooms[1], world.actor("carol"), request.id, "not today")
+        )
+        works = [accept_less(rooms[0], world.actor("alice"), request.id), no]
+        results = await together(*(works if number % 2 else reversed(works)))
+        assert len([result for result in results if not isinstance(result, LapseError)]) == 1
+    await check_rederivation(world, await check_the_record(world))
+
+
+async def test_several_clocks_remind_once(stores):
+    waiting = POLICY.replace(
+        "- from: [group:dba]", "- {from: group:dba, remind_after: 5m, escalate: [{after: 5m, to: owner}]}", 1
+    )
+    rooms = await recorded_world(stores, waiting)
+    world = rooms.world
+    asked = [await world.ask() for _ in range(5)]
+    await world.clock.advance(timedelta(minutes=5))
+    made = await together(*(remind(rooms[n]) for n in range(4)))
+    assert sum(made) == 2 * len(asked)
+    posted = await list_notices(world.control, world.admin(), ALL)
+    called = [one.notice.subject for one in posted if one.notice.kind is NoticeKind.REMINDER]
+    assert sorted(called) == sorted(request.id for request in asked)
     await check_the_record(world)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from lapse.domain.approval import tally
@@ -32,6 +33,9 @@ from lapse.policy import Ask, Policy, evaluate, parse, version_of
 from lapse.review.model import Rederivation
 
 SAME, DIFFERENT, NOT_DERIVABLE = "same", "different", "not derivable"
+_AT_ONCE = timedelta(seconds=5)
+"""Clocks of two servers may differ by so much, and what happens at once may be recorded in either order."""
+
 _KINDS = ("principal", "group", "resource")
 T = TypeVar("T")
 
@@ -140,7 +144,8 @@ class Replay:
         at, delegations = decision.decided_at, tuple(self._delegations.values())
         moment = Moment(at=at, on_call=decision.on_call, delegations=delegations)
         acting = principals_of_delegate(catalog.person_of(decision.approver) or "", moment, catalog)
-        if set(acting) != set(decision.acts_for):
+        unexplained = {name for name in {*acting} ^ {*decision.acts_for} if not self._just_changed(name, at)}
+        if unexplained:
             case.differences.append(_acting_differs(decision, acting))
         interested = interested_persons(case.request, catalog)
         for one in tally(case.request, case.decisions, catalog, moment).stages:
@@ -148,6 +153,16 @@ class Replay:
             able = eligible_persons(one.stage, case.request, catalog, on_call=decision.on_call, open_for=open_for)
             case.approvers.setdefault(one.stage.name, set()).update(able, one.through, interested)
         case.decisions.append(decision)
+
+    def _just_changed(self, principal: str, at: datetime) -> bool:
+        """Whether a delegation of `principal` was made or ended early as the vote was cast: either may come first."""
+        times = [
+            time
+            for one in self._delegations.values()
+            if one.principal == principal
+            for time in (one.created_at, one.ended_early_at)
+        ]
+        return any(time is not None and abs(time - at) <= _AT_ONCE for time in times)
 
     def _closed(self, case: _Case, entry: Entry) -> None:
         state = (entry.after or {}).get("state")
