@@ -14,13 +14,23 @@ from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.names import check_text
 from lapse.domain.requests import Request
 from lapse.ledger.entry import changed
-from lapse.ports import Transaction
+from lapse.ports import Reader, Transaction
+
+_SEES_ALL = frozenset({Scope.APPROVE, Scope.REVIEW, Scope.AUDIT, Scope.ADMIN})
 
 
 async def list_aftermaths(control: Control, actor: Actor, *, open_only: bool = True) -> Sequence[Aftermath]:
-    """The post-reviews of break-glass that are due, or all."""
-    actor.require(Scope.APPROVE, Scope.REVIEW, Scope.AUDIT, Scope.ADMIN)
-    return await control.store.read(lambda reader: reader.aftermaths(open_only=open_only))
+    """The post-reviews of break-glass that are due, or all; who may only ask sees their own."""
+
+    async def work(reader: Reader) -> Sequence[Aftermath]:
+        found = await reader.aftermaths(open_only=open_only)
+        if actor.scopes & _SEES_ALL:
+            return found
+        actor.require(Scope.REQUEST)
+        catalog = await reader.catalog()
+        return [one for one in found if one.beneficiary in catalog.names_of(actor.name)]
+
+    return await control.store.read(work)
 
 
 async def judge(control: Control, actor: Actor, aftermath_id: str, judgement: Judgement, note: str) -> Aftermath:

@@ -15,8 +15,9 @@ from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.grants import ENDING, LIVE, EndReason, Grant, GrantState
 from lapse.domain.locks import covering_lock
 from lapse.domain.names import check_text
+from lapse.domain.recurrence import MOST_OCCURRENCES
 from lapse.ledger.entry import Entry, changed
-from lapse.ports import Connector, Transaction
+from lapse.ports import Connector, Page, Transaction
 
 
 async def release(control: Control, actor: Actor, grant_id: str) -> Grant:
@@ -29,6 +30,23 @@ async def release(control: Control, actor: Actor, grant_id: str) -> Grant:
         return (await end_grants(tx, [grant], EndReason.RELEASED, at=control.now(), actor=actor.name))[0]
 
     return _and_wake(control, await control.store.write(work))
+
+
+async def release_all(control: Control, actor: Actor, request_id: str) -> list[Grant]:
+    """End early whatever a request still gives: what it gave already, and all times that are to come."""
+    actor.require(Scope.REQUEST, Scope.ADMIN)
+
+    async def work(tx: Transaction) -> list[Grant]:
+        request, catalog = await tx.request(request_id), await tx.catalog()
+        page = Page(limit=MOST_OCCURRENCES, newest_first=False)
+        given = await tx.grants(page, states=LIVE | {GrantState.SCHEDULED}, request_id=request.id)
+        for grant in given:
+            require_party_to(grant, actor, catalog)
+        return await end_grants(tx, given, EndReason.RELEASED, at=control.now(), actor=actor.name)
+
+    ended = await control.store.write(work)
+    control.wake()
+    return ended
 
 
 async def revoke(control: Control, actor: Actor, grant_id: str, reason: str) -> Grant:

@@ -186,6 +186,8 @@ def _checked(wanted: NewRequest, requester: str, now: datetime) -> NewRequest:
 def _checked_ticket(ticket: Ticket | None) -> Ticket | None:
     if ticket is None:
         return None
+    if not ticket.system.strip() or not ticket.number.strip():
+        raise InvalidInput("a ticket has a system and a number", hint="e.g. system `jira`, number `OPS-1234`")
     return Ticket(
         system=check_text(ticket.system, what="ticket system", longest=64),
         number=check_text(ticket.number, what="ticket number", longest=64),

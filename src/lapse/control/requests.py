@@ -58,7 +58,7 @@ async def create_bundle(control: Control, actor: Actor, wanted: Sequence[NewRequ
     Raises: as `create_request`.
     """
     actor.require(Scope.REQUEST)
-    _check_bundle(wanted)
+    check_bundle([one.entitlement for one in wanted])
     await look_up_first(control, [one.ticket for one in wanted])
     result = await control.store.write(lambda tx: _create(control, tx, actor, wanted))
     control.wake()
@@ -243,8 +243,8 @@ def _named(refused: Question, *, among: int) -> Evaluation:
     return answer if among == 1 else replace(answer, reason=f"`{refused.wanted.entitlement}`: {answer.reason}")
 
 
-def _check_bundle(wanted: Sequence[NewRequest]) -> None:
-    names = [one.entitlement for one in wanted]
+def check_bundle(names: Sequence[str]) -> None:
+    """Raise `InvalidInput` unless these entitlements can be asked for together."""
     if not names:
         raise InvalidInput("nothing is asked for", hint="name at least one entitlement")
     if len(names) > MOST_IN_BUNDLE:

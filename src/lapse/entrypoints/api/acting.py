@@ -39,9 +39,9 @@ async def acting(app: App, request: Request) -> Actor:
 
 
 def _may_act(catalog: Catalog, principal: Principal) -> bool:
-    """Itself, and for a person's second identity also the person."""
+    """Itself, for a person's second identity also the person, and for an agent also its sponsor."""
     is_person = principal.kind is PrincipalKind.PERSON
-    return principal.active and (not is_person or catalog.person_of(principal.name) is not None)
+    return catalog.may_hold(principal.name) and (not is_person or catalog.person_of(principal.name) is not None)
 
 
 async def _named(app: App, request: Request) -> Actor:

@@ -19,6 +19,21 @@ def pending_requests(incomplete: str) -> list[str]:
     return _listing("/requests?state=pending&limit=100", lambda r: str(r["id"]), incomplete)
 
 
+def requests(incomplete: str) -> list[str]:
+    """Requests, the newest."""
+    return _listing("/requests?limit=100", lambda r: str(r["id"]), incomplete)
+
+
+def templates(incomplete: str) -> list[str]:
+    """Templates that can be used."""
+    return _listing("/templates", lambda t: str(t["name"]), incomplete)
+
+
+def unreviewed(incomplete: str) -> list[str]:
+    """Uses of break-glass that wait for a review."""
+    return _listing("/breakglass", lambda a: str(a["id"]), incomplete)
+
+
 def live_grants(incomplete: str) -> list[str]:
     """Grants that are not over."""
     return _listing(

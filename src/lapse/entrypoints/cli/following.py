@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lapse.entrypoints.cli.output import clock, note, print_json, safe, say, when, words
+from lapse.entrypoints.cli.output import clock, duration, note, print_json, safe, say, when, words
 from lapse.entrypoints.cli.session import Api, Session, quoted
 
 PATIENCE = 3.0
 STEP = 0.1
+_SHOWN = 3
 _MOVING = {"scheduled", "activating", "revoking"}
 
 
@@ -26,15 +27,37 @@ def settled(api: Api, grant: dict[str, Any]) -> dict[str, Any]:
 
 def say_grant(session: Session, api: Api, request: dict[str, Any]) -> None:
     """What became of an approved request."""
-    grants = api.get("/grants", request_id=request["id"])["items"]
-    grant = settled(api, grants[0]) if grants else None
     if session.json:
-        print_json(request | {"grants": [grant["id"]] if grant else []})
+        grants = _given(api, request)
+        if len(grants) == 1:
+            settled(api, grants[0])
+        print_json(request | {"grants": [grant["id"] for grant in grants]})
         return
+    say_request(api, request)
+
+
+def say_request(api: Api, request: dict[str, Any]) -> None:
+    """What an approved request gave, in sentences."""
+    grants = _given(api, request)
     say(f"request {request['id']} is approved")
-    if grant is not None:
-        say_state(grant)
-        warn_unserved(api, grant["state"])
+    if len(grants) > 1:
+        say(f"  {len(grants)} grants, each for {duration(request['requested_duration'])}:")
+        for grant in grants[:_SHOWN]:
+            say(f"  {grant['id']} from {clock(grant['starts_at'])} ({when(grant['starts_at'])})")
+        more = f", the last from {clock(grants[-1]['starts_at'])}" if len(grants) > _SHOWN else ""
+        say(f"next: `lapse grant list --request {request['id']}` lists them{more}")
+        warn_unserved(api, "scheduled")
+    for grant in grants if len(grants) == 1 else ():
+        now = settled(api, grant)
+        say_state(now)
+        warn_unserved(api, now["state"])
+    if not grants:
+        say("  its grant comes when all of its bundle is approved")
+
+
+def _given(api: Api, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The grants of a request, earliest first."""
+    return list(reversed(api.get("/grants", request_id=request["id"], limit=100)["items"]))
 
 
 def say_state(grant: dict[str, Any]) -> None:
@@ -47,6 +70,9 @@ def say_state(grant: dict[str, Any]) -> None:
             say(
                 f"next: `lapse grant release {name}` ends it early, `lapse grant credential {name}` if it needs a login"
             )
+        case "scheduled" if grant["suspended_by"]:
+            say(f"grant {name} waits while lock {grant['suspended_by']} is in force")
+            say("next: `lapse lock list` says why")
         case "scheduled" | "activating":
             trouble = f"; so far: {safe(grant['last_error'])}" if grant["last_error"] else ""
             say(f"grant {name} is {words(grant['state'])}, from {clock(grant['starts_at'])}{trouble}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from lapse.entrypoints.cli.asking import Because, BreakGlass, Duration, Ticket, ticket_body
 from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm, group
-from lapse.entrypoints.cli.completing import live_grants, resources
+from lapse.entrypoints.cli.completing import live_grants, requests, resources
 from lapse.entrypoints.cli.following import say_grant, say_state, settled, warn_unserved
-from lapse.entrypoints.cli.output import clock, duration, facts, note, print_json, say, table, when, words
-from lapse.entrypoints.cli.requests import Because, Duration
+from lapse.entrypoints.cli.output import clock, duration, facts, note, print_json, say, table, when, who, words
 from lapse.entrypoints.cli.session import Session, quoted
 
 GrantId = Annotated[str, typer.Argument(metavar="GRANT", autocompletion=live_grants)]
@@ -33,13 +33,18 @@ def list_grants(
     state: Annotated[
         list[str] | None, typer.Option(metavar="STATE", help="Only in this state, e.g. active or revoke_failed.")
     ] = None,
-    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Only of this beneficiary.")] = "",
+    beneficiary: Annotated[str, typer.Option("--who", metavar="NAME", help="Only of this beneficiary.")] = "",
     resource: Annotated[str, typer.Option(metavar="RESOURCE", autocompletion=resources)] = "",
+    request: Annotated[
+        str, typer.Option(metavar="REQUEST", help="Only of this request.", autocompletion=requests)
+    ] = "",
     limit: Limit = 50,
 ) -> None:
     """List grants, newest first."""
     with session.api() as api:
-        rows = api.pages("/grants", limit, state=state or [], beneficiary=who, resource=resource)
+        rows = api.pages(
+            "/grants", limit, state=state or [], beneficiary=beneficiary, resource=resource, request_id=request
+        )
     if session.json:
         print_json(rows)
         return
@@ -49,7 +54,7 @@ def list_grants(
     table(
         ("GRANT", "ENTITLEMENT", "WHO", "STATE", "ENDS"),
         (
-            (g["id"], g["entitlement"], g["beneficiary"], words(g["state"]), when(g["ended_at"] or g["ends_at"]))
+            (g["id"], _marked(g), who(g), words(g["state"]), when(g["ended_at"] or g["ends_at"] or g["ends_by"]))
             for g in rows
         ),
         flexible=1,
@@ -70,9 +75,14 @@ def show(session: Session, grant: GrantId) -> None:
             "why it ended": words(found["end_reason"] or ""),
             "entitlement": found["entitlement"],
             "beneficiary": found["beneficiary"],
+            "sponsor": found["sponsor"],
+            "purpose": found["purpose"],
+            "break-glass": "yes: nobody was asked" if found["break_glass"] else "",
             "account": found["account"],
             "for": duration(found["duration"]),
             "starts": _both(found["starts_at"]),
+            "waits for": f"lock {found['suspended_by']}" if found["suspended_by"] else "",
+            "at the latest until": "" if found["ends_at"] else _both(found["ends_by"]),
             "promised end": _both(found["ends_at"]),
             "seen to be gone": _both(found["ended_at"]),
             "held before": "yes: it is left as it was found" if found["held_before"] else "",
@@ -84,13 +94,22 @@ def show(session: Session, grant: GrantId) -> None:
     )
 
 
-def extend(session: Session, grant: GrantId, how_long: Duration, because: Because = "") -> None:
+def extend(
+    session: Session,
+    grant: GrantId,
+    how_long: Duration,
+    because: Because = "",
+    ticket: Ticket = "",
+    break_glass: BreakGlass = False,
+) -> None:
     """Ask for more time.
 
     That is a new request, under today's policy, which continues the grant without a gap.
     """
+    body = {"duration": how_long, "justification": because, "break_glass": break_glass}
     with session.api() as api:
-        found = api.post(f"/grants/{quoted(grant)}/extend", {"duration": how_long, "justification": because})
+        more = {"ticket": ticket_body(ticket)} if ticket else {}
+        found = api.post(f"/grants/{quoted(grant)}/extend", body | more)
         if found["state"] == "approved":
             say_grant(session, api, found)
         elif session.json:
@@ -130,6 +149,13 @@ def credential(session: Session, grant: GrantId) -> None:
         return
     facts(secret)
     note("this is shown once and kept nowhere; getting another one stops this one")
+
+
+def _marked(grant: dict[str, Any]) -> str:
+    """The entitlement, and what is unusual about the grant."""
+    marks = {"break-glass": grant["break_glass"], "locked": grant["suspended_by"], "extends": grant["extends"]}
+    shown = ", ".join(name for name, there in marks.items() if there)
+    return f"{grant['entitlement']} ({shown})" if shown else str(grant["entitlement"])
 
 
 def _both(text: str | None) -> str:

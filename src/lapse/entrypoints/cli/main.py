@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("policies", "Who may have what, on which terms."),
     "target": ("targets", "How lapse reaches resources."),
     "request": ("requests", "Ask for access, and see what was asked."),
+    "template": ("templates", "What is asked often, filled in already."),
+    "breakglass": ("breakglass", "Emergencies, and their reviews."),
     "grant": ("grants", "What is granted: see it, extend it, end it."),
     "delegation": ("delegations", "Let somebody else decide while one is away."),
     "lock": ("locks", "The red button: stop people, resources, roles."),

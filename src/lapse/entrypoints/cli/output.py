@@ -143,6 +143,11 @@ def duration(text: str | None) -> str:
         return safe(text)
 
 
+def who(thing: Mapping[str, Any]) -> str:
+    """Whose a request or grant is; of an agent also the person it acts for."""
+    return f"{thing['beneficiary']} (for {thing['sponsor']})" if thing["sponsor"] else str(thing["beneficiary"])
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 grant`, `2 grants`."""
     return f"{count} {one if count == 1 else many or one + 's'}"

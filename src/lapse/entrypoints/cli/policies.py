@@ -8,10 +8,7 @@ import typer
 
 from lapse.domain.errors import InvalidInput
 from lapse.entrypoints.cli import policy_proposals, policy_replay
-from lapse.entrypoints.cli.commands import command, group
-from lapse.entrypoints.cli.output import facts, note, plural, print_json, safe, say, when
-from lapse.entrypoints.cli.policy_files import PolicyFiles, read_policy
-from lapse.entrypoints.cli.requests import (
+from lapse.entrypoints.cli.asking import (
     Because,
     Beneficiary,
     Duration,
@@ -20,6 +17,9 @@ from lapse.entrypoints.cli.requests import (
     Ticket,
     request_body,
 )
+from lapse.entrypoints.cli.commands import command, group
+from lapse.entrypoints.cli.output import facts, note, plural, print_json, safe, say, when
+from lapse.entrypoints.cli.policy_files import PolicyFiles, read_policy
 from lapse.entrypoints.cli.session import Session
 
 

@@ -6,21 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from lapse.domain.errors import InvalidInput
+from lapse.domain.data import from_data
+from lapse.domain.recurrence import recurrence_words
+from lapse.domain.requests import Recurrence
 from lapse.entrypoints.cli.approvals import less, say_offer, say_stages, say_votes
+from lapse.entrypoints.cli.asking import AnyRequest, again, create
 from lapse.entrypoints.cli.commands import Limit, Reason, command, group
 from lapse.entrypoints.cli.completing import entitlements, pending_requests
-from lapse.entrypoints.cli.following import say_grant, warn_unserved
-from lapse.entrypoints.cli.output import clock, duration, facts, print_json, say, table, when, words
-from lapse.entrypoints.cli.session import Api, Session, quoted
+from lapse.entrypoints.cli.following import say_grant, say_state
+from lapse.entrypoints.cli.output import clock, duration, facts, print_json, say, table, when, who, words
+from lapse.entrypoints.cli.session import Session, quoted
 
+_SHOWN = 5
 RequestId = Annotated[str, typer.Argument(metavar="REQUEST", autocompletion=pending_requests)]
-EntitlementName = Annotated[str, typer.Argument(metavar="RESOURCE/ROLE", autocompletion=entitlements)]
-Duration = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long, e.g. 2h30m or PT2H30M.")]
-Because = Annotated[str, typer.Option("--because", "-m", metavar="TEXT", help="What for.")]
-Ticket = Annotated[str, typer.Option("--ticket", metavar="SYSTEM:NUMBER", help="E.g. jira:OPS-1234.")]
-Beneficiary = Annotated[str, typer.Option("--beneficiary", metavar="NAME", help="For an agent or service of yours.")]
-StartsAt = Annotated[str, typer.Option("--starts-at", metavar="TIME", help="Not before, e.g. 2026-03-01T14:00:00Z.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,30 +26,15 @@ def register(app: typer.Typer) -> None:
     request = group("request", "Ask for access, and see what was asked.")
     app.add_typer(request, name="request")
     command(request, "create")(create)
+    command(request, "again")(again)
     command(request, "list")(list_requests)
     command(request, "show")(show)
     command(request, "cancel")(cancel)
+    command(request, "release")(release)
     command(request, "offer")(offer)
     command(request, "accept")(accept)
     command(app, "approve")(approve)
     command(app, "deny")(deny)
-
-
-def create(  # noqa: PLR0913, PLR0917  one an option
-    session: Session,
-    entitlement: EntitlementName,
-    how_long: Duration,
-    because: Because = "",
-    ticket: Ticket = "",
-    beneficiary: Beneficiary = "",
-    starts_at: StartsAt = "",
-) -> None:
-    """Ask for a role on a resource, for a time."""
-    body = request_body(entitlement, how_long, because, ticket) | {
-        name: value for name, value in (("beneficiary", beneficiary), ("starts_at", starts_at)) if value
-    }
-    with session.api() as api:
-        _asked(session, api, api.post("/requests", body))
 
 
 def list_requests(
@@ -62,11 +45,15 @@ def list_requests(
     ] = None,
     requester: Annotated[str, typer.Option(metavar="NAME", help="By or for somebody.")] = "",
     entitlement: Annotated[str, typer.Option(metavar="RESOURCE/ROLE", autocompletion=entitlements)] = "",
+    bundle: Annotated[str, typer.Option(metavar="BUNDLE", help="Only those of this bundle.")] = "",
     limit: Limit = 50,
 ) -> None:
     """List requests, newest first."""
     with session.api() as api:
-        rows = api.pages("/requests", limit, state=state or [], requester=requester, entitlement=entitlement)
+        if bundle:
+            rows = api.get(f"/bundles/{quoted(bundle)}")["requests"]
+        else:
+            rows = api.pages("/requests", limit, state=state or [], requester=requester, entitlement=entitlement)
     if session.json:
         print_json(rows)
         return
@@ -76,8 +63,7 @@ def list_requests(
     table(
         ("REQUEST", "ENTITLEMENT", "WHO", "FOR", "STATE", "ASKED"),
         (
-            (r["id"], r["entitlement"], r["beneficiary"], duration(r["requested_duration"]), r["state"],
-             when(r["created_at"]))
+            (r["id"], _marked(r), who(r), duration(r["requested_duration"]), r["state"], when(r["created_at"]))
             for r in rows
         ),
         flexible=1,
@@ -98,16 +84,21 @@ def show(session: Session, request: RequestId) -> None:
             "entitlement": found["entitlement"],
             "requester": found["requester"],
             "beneficiary": found["beneficiary"] if found["beneficiary"] != found["requester"] else "",
+            "sponsor": found["sponsor"],
+            "break-glass": "yes: nobody was asked, and somebody must review it" if _emergency(found) else "",
+            "bundle": found["bundle"],
             "for": duration(found["requested_duration"]),
             "because": found["justification"],
             "ticket": f"{found['ticket']['system']}:{found['ticket']['number']}" if found["ticket"] else "",
             "starts": clock(found["starts_at"]) if found["starts_at"] else "",
+            "repeats": recurrence_words(from_data(Recurrence, found["repeats"])) if found["repeats"] else "",
             "asked": f"{clock(found['created_at'])} ({when(found['created_at'])})",
             "expires": f"{clock(found['expires_at'])} ({when(found['expires_at'])})" if _pending(found) else "",
             "offer": found["terms"]["offer"],
+            "purpose": found["terms"]["purpose"],
             "policy": found["policy_version"][:12],
             "extends": found["extends"],
-            "grants": ", ".join(found["grants"]),
+            "grants": ", ".join(found["grants"][:_SHOWN]) + _more(found["grants"]),
         }
     )
     say_stages(found, waiting=_pending(found))
@@ -115,11 +106,38 @@ def show(session: Session, request: RequestId) -> None:
     say_offer(found)
 
 
-def cancel(session: Session, request: RequestId, reason: Reason = "") -> None:
-    """Withdraw a pending request."""
+def cancel(
+    session: Session,
+    request: RequestId,
+    reason: Reason = "",
+    alone: Annotated[bool, typer.Option("--alone", help="The others of its bundle go on without it.")] = False,
+) -> None:
+    """Withdraw a pending request.
+
+    What waits with it in a bundle is cancelled too, unless --alone takes this one out.
+    """
     with session.api() as api:
-        found = api.post(f"/requests/{quoted(request)}/cancel", {"reason": reason})
-    print_json(found) if session.json else say(f"request {found['id']} is cancelled")
+        found = api.post(f"/requests/{quoted(request)}/cancel", {"reason": reason, "alone": alone})
+    if session.json:
+        print_json(found)
+        return
+    say(f"request {found['id']} is cancelled" + (", and with it what waited in its bundle" if found["bundle"] else ""))
+
+
+def release(session: Session, request: AnyRequest) -> None:
+    """End early all that a request gave, and what is to come.
+
+    One time of what repeats is ended with `lapse grant release`.
+    """
+    with session.api() as api:
+        ended = api.post(f"/requests/{quoted(request)}/release")["items"]
+        if session.json:
+            print_json(ended)
+            return
+        if not ended:
+            say(f"request {request} gives nothing now; `lapse request show {request}` says what became of it")
+        for grant in ended:
+            say_state(grant)
 
 
 def offer(
@@ -161,32 +179,6 @@ def deny(session: Session, request: RequestId, reason: Reason = "") -> None:
     _decide(session, request, "deny", reason)
 
 
-def request_body(entitlement: str, how_long: str, because: str, ticket: str) -> dict[str, Any]:
-    """A request in the API's words."""
-    body: dict[str, Any] = {"entitlement": entitlement, "duration": how_long, "justification": because}
-    if ticket:
-        system, colon, number = ticket.partition(":")
-        if not colon or not system or not number:
-            raise InvalidInput(
-                f"`{ticket[:60]}` is not a ticket", hint="write it as `system:number`, e.g. jira:OPS-1234"
-            )
-        body["ticket"] = {"system": system, "number": number}
-    return body
-
-
-def _asked(session: Session, api: Api, found: dict[str, Any]) -> None:
-    if found["state"] == "approved":
-        say_grant(session, api, found)
-    elif session.json:
-        print_json(found)
-    else:
-        detail = api.get(f"/requests/{quoted(found['id'])}")
-        say(f"request {found['id']} waits for a decision until {clock(found['expires_at'])}")
-        say_stages(detail, waiting=True)
-        say(f"next: one of them runs `lapse approve {found['id']}`")
-        warn_unserved(api, found["state"])
-
-
 def _decide(session: Session, request: str, verdict: str, reason: str) -> None:
     with session.api() as api:
         found = api.post(f"/requests/{quoted(request)}/decisions", {"verdict": verdict, "reason": reason})
@@ -206,3 +198,23 @@ def _decide(session: Session, request: str, verdict: str, reason: str) -> None:
 
 def _pending(found: dict[str, Any]) -> bool:
     return words(found["state"]) == "pending"
+
+
+def _marked(request: dict[str, Any]) -> str:
+    """The entitlement, and what is unusual about the request."""
+    marks = {
+        "break-glass": _emergency(request),
+        "repeats": request["repeats"],
+        "bundle": request["bundle"],
+        "extends": request["extends"],
+    }
+    shown = ", ".join(name for name, there in marks.items() if there)
+    return f"{request['entitlement']} ({shown})" if shown else str(request["entitlement"])
+
+
+def _emergency(request: dict[str, Any]) -> bool:
+    return request["terms"]["post_review"] is not None
+
+
+def _more(grants: list[str]) -> str:
+    return f" and {len(grants) - _SHOWN} more" if len(grants) > _SHOWN else ""

@@ -6,6 +6,8 @@ from lapse.entrypoints.api.operations import Operation
 from lapse.entrypoints.api.routes import (
     about,
     approvals,
+    breakglass,
+    bundles,
     catalog,
     delegations,
     grants,
@@ -17,6 +19,7 @@ from lapse.entrypoints.api.routes import (
     requests,
     reviews,
     targets,
+    templates,
     tokens,
 )
 
@@ -24,6 +27,9 @@ OPERATIONS: tuple[Operation, ...] = tuple(
     operation
     for module in (
         requests,
+        bundles,
+        templates,
+        breakglass,
         approvals,
         delegations,
         grants,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lapse.control import grants, requests
 from lapse.domain.durations import parse_duration
 from lapse.domain.grants import Grant, GrantState
 from lapse.domain.requests import Request
 from lapse.entrypoints.api.operations import Body, Call, Listing, Paging, Routes, page_of
+from lapse.entrypoints.api.routes.asking import TicketBody
 from lapse.entrypoints.api.routes.requests import ReasonBody
-from lapse.entrypoints.api.visibility import only_own, require_sight_of
+from lapse.entrypoints.api.visibility import only_own, parties_of, require_sight_of
+from lapse.ports import Reader
 
 ROUTES = Routes("grants")
 
@@ -30,39 +32,54 @@ class ExtendBody(Body, frozen=True, kw_only=True):
 
     duration: str
     justification: str = ""
+    ticket: TicketBody | None = None
+    break_glass: bool = False
 
 
 @ROUTES.get("/api/v1/grants", Listing[Grant], query=GrantQuery)
 async def list_grants(call: Call) -> Listing[Grant]:
     """Grants, newest first. Who may only ask sees their own."""
     query: GrantQuery = call.query
-    rows = await call.app.store.read(
-        lambda reader: reader.grants(
+
+    async def work(reader: Reader) -> Sequence[Grant]:
+        return await reader.grants(
             query.page(),
             states=query.state,
-            beneficiary=only_own(call.actor, query.beneficiary),
+            beneficiary=only_own(call.actor, query.beneficiary, await reader.catalog()),
             resource=query.resource,
             entitlement=query.entitlement,
             request_id=query.request_id,
         )
-    )
-    return page_of(rows, query)
+
+    return page_of(await call.app.store.read(work), query)
 
 
 @ROUTES.get("/api/v1/grants/{grant_id}", Grant)
 async def show_grant(call: Call) -> Grant:
     """One grant."""
-    grant = await call.app.store.read(lambda reader: reader.grant(call.path["grant_id"]))
-    require_sight_of(call.actor, {grant.beneficiary}, f"grant `{grant.id}`")
-    return grant
+
+    async def work(reader: Reader) -> Grant:
+        grant = await reader.grant(call.path["grant_id"])
+        request = await reader.request(grant.request_id)
+        parties = parties_of(await reader.catalog(), grant.beneficiary, request.requester)
+        require_sight_of(call.actor, parties, f"grant `{grant.id}`")
+        return grant
+
+    return await call.app.store.read(work)
 
 
 @ROUTES.post("/api/v1/grants/{grant_id}/extend", Request, body=ExtendBody, status=201)
 async def extend_grant(call: Call) -> Request:
     """Ask for more time: a new request that continues the grant without a gap."""
-    duration = parse_duration(call.body.duration)
+    body: ExtendBody = call.body
     return await requests.extend_grant(
-        call.control, call.actor, call.path["grant_id"], duration, call.body.justification
+        call.control,
+        call.actor,
+        call.path["grant_id"],
+        parse_duration(body.duration),
+        body.justification,
+        ticket=body.ticket.ticket() if body.ticket else None,
+        break_glass=body.break_glass,
     )
 
 

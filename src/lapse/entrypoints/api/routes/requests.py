@@ -6,47 +6,18 @@ from dataclasses import dataclass
 
 from lapse.control import decisions, requests
 from lapse.control.inbox import standing_of
-from lapse.control.questions import NewRequest
 from lapse.domain.actors import Actor, Scope
-from lapse.domain.durations import parse_duration
-from lapse.domain.requests import Request, RequestState, Ticket, Verdict
-from lapse.domain.times import parse_time
+from lapse.domain.grants import Grant
+from lapse.domain.recurrence import MOST_OCCURRENCES
+from lapse.domain.requests import Request, RequestState, Verdict
 from lapse.entrypoints.api.operations import Body, Call, Listing, Paging, Routes, page_of
+from lapse.entrypoints.api.routes.asking import NewRequestBody
 from lapse.entrypoints.api.standing import RequestDetail, request_detail
-from lapse.entrypoints.api.visibility import only_own, require_sight_of
+from lapse.entrypoints.api.visibility import only_own, parties_of, require_sight_of
 from lapse.policy import Evaluation, explain_lines
 from lapse.ports import Page
 
 ROUTES = Routes("requests")
-
-
-class TicketBody(Body, frozen=True, kw_only=True):
-    """A reference into another system."""
-
-    system: str
-    number: str
-
-
-class NewRequestBody(Body, frozen=True, kw_only=True):
-    """What is asked for. `duration` is `PT2H` or `2h`; an empty beneficiary is the requester."""
-
-    entitlement: str
-    duration: str
-    justification: str = ""
-    beneficiary: str = ""
-    ticket: TicketBody | None = None
-    starts_at: str | None = None
-
-    def wanted(self) -> NewRequest:
-        """The same in the words of the use case."""
-        return NewRequest(
-            entitlement=self.entitlement,
-            duration=parse_duration(self.duration),
-            justification=self.justification,
-            beneficiary=self.beneficiary,
-            ticket=Ticket(system=self.ticket.system, number=self.ticket.number) if self.ticket else None,
-            starts_at=parse_time(self.starts_at) if self.starts_at else None,
-        )
 
 
 class PreviewBody(NewRequestBody, frozen=True, kw_only=True):
@@ -59,6 +30,12 @@ class ReasonBody(Body, frozen=True, kw_only=True):
     """Why."""
 
     reason: str = ""
+
+
+class CancelBody(ReasonBody, frozen=True, kw_only=True):
+    """Why. With `alone` the others of its bundle go on without it."""
+
+    alone: bool = False
 
 
 class DecisionBody(Body, frozen=True, kw_only=True):
@@ -103,15 +80,12 @@ async def preview_request(call: Call) -> Preview:
 async def list_requests(call: Call) -> Listing[Request]:
     """Requests, newest first. Who may only ask sees their own."""
     query: RequestQuery = call.query
-    rows = await call.app.store.read(
-        lambda reader: reader.requests(
-            query.page(),
-            states=query.state,
-            requester=only_own(call.actor, query.requester),
-            entitlement=query.entitlement,
-        )
-    )
-    return page_of(rows, query)
+
+    async def work(reader: Reader) -> Sequence[Request]:
+        owner = only_own(call.actor, query.requester, await reader.catalog())
+        return await reader.requests(query.page(), states=query.state, requester=owner, entitlement=query.entitlement)
+
+    return page_of(await call.app.store.read(work), query)
 
 
 @ROUTES.get("/api/v1/requests/{request_id}", RequestDetail)
@@ -119,15 +93,21 @@ async def show_request(call: Call) -> RequestDetail:
     """One request with its votes, who may still decide, and its grants."""
     found = await standing_of(call.control, call.path["request_id"])
     request = found.request
-    require_sight_of(call.actor, {request.requester, request.beneficiary}, f"request `{request.id}`")
-    followed = await call.app.store.read(lambda reader: reader.grants(Page(limit=10), request_id=request.id))
-    return request_detail(found, followed)
+
+    async def work(reader: Reader) -> Sequence[Grant]:
+        parties = parties_of(await reader.catalog(), request.requester, request.beneficiary)
+        require_sight_of(call.actor, parties, f"request `{request.id}`")
+        return await reader.grants(Page(limit=MOST_OCCURRENCES, newest_first=False), request_id=request.id)
+
+    return request_detail(found, await call.app.store.read(work))
 
 
-@ROUTES.post("/api/v1/requests/{request_id}/cancel", Request, body=ReasonBody)
+@ROUTES.post("/api/v1/requests/{request_id}/cancel", Request, body=CancelBody)
 async def cancel_request(call: Call) -> Request:
-    """Withdraw a pending request."""
-    return await requests.cancel_request(call.control, call.actor, call.path["request_id"], call.body.reason)
+    """Withdraw a pending request, and what waits with it in a bundle."""
+    return await requests.cancel_request(
+        call.control, call.actor, call.path["request_id"], call.body.reason, alone=call.body.alone
+    )
 
 
 @ROUTES.post("/api/v1/requests/{request_id}/decisions", Request, body=DecisionBody, status=201)
