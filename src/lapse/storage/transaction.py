@@ -60,7 +60,7 @@ _PUT: Mapping[str, Bulk] = {
     for shelf in (shelves.TEMPLATES, shelves.TARGETS, shelves.TOKENS, shelves.DRIFTS, shelves.SIGHTINGS, shelves.ITEMS)
 }
 _SAVE: Mapping[str, Bulk] = {
-    "requests": bulk_save(schema.requests, ("entitlement", "state", "due_at", "version", "doc")),
+    "requests": bulk_save(schema.requests, ("entitlement", "state", "due_at", "version", "bundle", "doc")),
     "grants": bulk_save(schema.grants, ("account", "state", "due_at", "over_at", "version", "doc")),
     "delegations": bulk_save(schema.delegations, ("until", "version", "doc")),
     "aftermaths": bulk_save(schema.aftermaths, ("is_open", "version", "doc")),
