@@ -140,12 +140,13 @@ def _answered(session: Session, api: Api, found: dict[str, Any]) -> None:
     elif len(asked) > 1:
         _say_bundle(api, found["id"], asked)
     else:
-        _say_one(session, api, asked[0])
+        say_asked(session, api, asked[0])
     for request in asked:
         _warn_emergency(request)
 
 
-def _say_one(session: Session, api: Api, found: dict[str, Any]) -> None:
+def say_asked(session: Session, api: Api, found: dict[str, Any]) -> None:
+    """What became of one request, or who may decide on it."""
     if found["state"] == "approved":
         say_grant(session, api, found)
     elif session.json:

@@ -10,7 +10,7 @@ from lapse.domain.data import from_data
 from lapse.domain.recurrence import recurrence_words
 from lapse.domain.requests import Recurrence
 from lapse.entrypoints.cli.approvals import less, say_offer, say_stages, say_votes
-from lapse.entrypoints.cli.asking import AnyRequest, again, create
+from lapse.entrypoints.cli.asking import AnyRequest, again, create, say_asked
 from lapse.entrypoints.cli.commands import Limit, Reason, command, group
 from lapse.entrypoints.cli.completing import entitlements, pending_requests
 from lapse.entrypoints.cli.following import say_grant, say_state
@@ -166,7 +166,7 @@ def offer(
 def accept(session: Session, request: RequestId) -> None:
     """Accept what an approver offered instead."""
     with session.api() as api:
-        _asked(session, api, api.post(f"/requests/{quoted(request)}/accept"))
+        say_asked(session, api, api.post(f"/requests/{quoted(request)}/accept"))
 
 
 def approve(session: Session, request: RequestId, reason: Reason = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lapse.control import decisions, requests
@@ -15,7 +16,7 @@ from lapse.entrypoints.api.routes.asking import NewRequestBody
 from lapse.entrypoints.api.standing import RequestDetail, request_detail
 from lapse.entrypoints.api.visibility import only_own, parties_of, require_sight_of
 from lapse.policy import Evaluation, explain_lines
-from lapse.ports import Page
+from lapse.ports import Page, Reader
 
 ROUTES = Routes("requests")
 
