@@ -197,6 +197,9 @@ _FLOW = (
             _must("position", INT, "order, from 0"),
             _must("quorum", INT, "distinct persons that must say yes"),
             Column("approvers", TEXT, "parties that may, separated by `;`"),
+            Column("everyone", BOOL, "whether all who may must say yes, and at least the quorum"),
+            Column("excluded", TEXT, "parties that may not, separated by `;`"),
+            Column("escalated_to", TEXT, "parties that may once the stage has waited, separated by `;`"),
         ),
     ),
     Table(
@@ -211,12 +214,15 @@ _FLOW = (
             _must("stage", TEXT, "stage it counted in"),
             _must("decided_at", TIME, "when"),
             Column("reason", TEXT, "why"),
+            Column("on_behalf_of", TEXT, "whose delegate cast it; null is in the own right"),
+            Column("delegation", TEXT, "id of that delegation"),
+            Column("on_call", TEXT, "who was on call then, `rota:name` separated by `;`"),
         ),
     ),
     Table(
         "approver_sets",
-        "Who could decide on a request, stage by stage, under policy and catalog at the time. Who asked or benefits is "
-        "still listed here: detector C1 is about them.",
+        "Who could decide on a request, stage by stage, under policy and catalog at the time, delegates and those on call "
+        "included. Who asked or benefits is still listed here: detector C1 is about them.",
         (_REQUEST, _must("stage", TEXT, "name of the stage"), _must("person", TEXT, "an active person in the set")),
         derived=True,
     ),

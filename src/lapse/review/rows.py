@@ -123,6 +123,9 @@ def stage_rows(request: Request) -> Iterator[Row]:
             "position": position,
             "quorum": stage.quorum,
             "approvers": joined(stage.approvers),
+            "everyone": stage.everyone,
+            "excluded": joined(stage.excluded),
+            "escalated_to": joined(tuple(party for step in stage.escalations for party in step.approvers)),
         }
 
 
@@ -137,6 +140,9 @@ def decision_row(decision: Decision) -> Row:
         "stage": decision.stage,
         "decided_at": decision.decided_at,
         "reason": decision.reason or None,
+        "on_behalf_of": decision.on_behalf_of or None,
+        "delegation": decision.delegation or None,
+        "on_call": joined(tuple(f"{rota}:{name}" for rota, names in decision.on_call.items() for name in names)),
     }
 
 

@@ -3,7 +3,7 @@ id: C1
 version: "1"
 step: 4
 title: Self-approval
-question: Did somebody approve an own request, under whichever name?
+question: Did somebody approve an own request, under whichever name, or somebody else on their behalf?
 severity: critical
 confidence: fact
 needs: [requests, decisions, principals]
@@ -33,9 +33,10 @@ interested AS (
 ),
 votes AS (
     SELECT d.request_id, d.decision_id, d.approver, d.person AS recorded, d.decided_at, d.stage,
-        COALESCE(p.person, d.person) AS person
+        COALESCE(p.person, d.person) AS person, d.on_behalf_of, COALESCE(b.person, d.on_behalf_of) AS principal_person
     FROM decisions d
     LEFT JOIN principals p ON p.principal = d.approver
+    LEFT JOIN principals b ON b.principal = d.on_behalf_of
     WHERE d.verdict = 'approve' AND d.decided_at >= $period_start AND d.decided_at < $period_end
 )
 SELECT DISTINCT
@@ -43,14 +44,16 @@ SELECT DISTINCT
     v.person AS principal,
     r.resource,
     '`' || v.person || '` approved an own request for `' || r.entitlement || '`'
-        || CASE WHEN v.approver <> v.person THEN ' as `' || v.approver || '`' ELSE '' END AS summary,
+        || CASE WHEN v.approver <> v.person THEN ' as `' || v.approver || '`' ELSE '' END
+        || CASE WHEN v.on_behalf_of IS NOT NULL THEN ' on behalf of `' || v.on_behalf_of || '`' ELSE '' END AS summary,
     v.decision_id,
     v.approver,
+    v.on_behalf_of,
     r.requester,
     r.beneficiary,
     v.stage,
     v.decided_at
 FROM votes v
-JOIN interested i ON i.request_id = v.request_id AND i.person IN (v.person, v.recorded, v.approver)
+JOIN interested i ON i.request_id = v.request_id AND i.person IN (v.person, v.recorded, v.approver, v.principal_person)
 JOIN requests r ON r.request_id = v.request_id
 ORDER BY 1, v.decided_at
