@@ -68,7 +68,7 @@ class Web(Fake):
     def __init__(self, server, mapping, answer, numbers):
         self.server, self.numbers = server, numbers
         server.answer = answer
-        client = WebClient(Calling(seconds=0.3))
+        client = WebClient(Calling(seconds=1.0))
         self.source = Lookups({"jira": HttpSource(mapping, client)}, HandClock())
 
     def number(self, which):
