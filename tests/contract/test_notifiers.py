@@ -1,4 +1,4 @@
-"""What every `ports.Notifier` does: the fake, the log, webhook and chat on a real HTTP server, mail on a real SMTP one."""
+"""What every `ports.Notifier` does: the fake, the log, webhook and chat on a real HTTP server, mail on a real one."""
 
 from __future__ import annotations
 

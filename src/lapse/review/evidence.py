@@ -221,8 +221,8 @@ _FLOW = (
     ),
     Table(
         "approver_sets",
-        "Who could decide on a request, stage by stage, under policy and catalog at the time, delegates and those on call "
-        "included. Who asked or benefits is still listed here: detector C1 is about them.",
+        "Who could decide on a request, stage by stage, under policy and catalog at the time, delegates and those on "
+        "call included. Who asked or benefits is still listed here: detector C1 is about them.",
         (_REQUEST, _must("stage", TEXT, "name of the stage"), _must("person", TEXT, "an active person in the set")),
         derived=True,
     ),
