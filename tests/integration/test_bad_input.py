@@ -15,19 +15,24 @@ from hypothesis import strategies as st
 
 from lapse.connectors import connect
 from lapse.control import catalogs, targets, tokens
+from lapse.control.aftermath import judge
 from lapse.control.decisions import approve, deny
-from lapse.control.grants import issue_credential, release, revoke
-from lapse.control.locks import lock, unlock
+from lapse.control.grants import issue_credential, release, release_all, revoke
+from lapse.control.locks import lock, preview_lock, unlock
 from lapse.control.policies import activate_policy
+from lapse.control.prepared import Filling, ask_again, ask_from_template
 from lapse.control.questions import NewRequest
-from lapse.control.requests import cancel_request, create_request, extend_grant, preview_request
+from lapse.control.requests import cancel_request, create_bundle, create_request, extend_grant, preview_request
+from lapse.control.templates import NewTemplate, put_template
 from lapse.domain.actors import Actor, Scope
+from lapse.domain.aftermath import Judgement
 from lapse.domain.errors import Fault, InvalidInput, LapseError, NotFound, Refused, Unavailable
 from lapse.domain.grants import GrantState
 from lapse.domain.locks import LockKind
 from lapse.domain.names import is_printable
 from lapse.domain.principals import Account, Principal
-from lapse.domain.requests import Ticket
+from lapse.domain.recurrence import read_recurrence
+from lapse.domain.requests import Recurrence, Ticket
 from lapse.domain.resources import Entitlement
 from lapse.enforcement.reconcile import plan_resource, reconcile_resource
 from lapse.identity.catalog_files import catalog_from_files
@@ -101,7 +106,63 @@ async def _apply_without_reader(world, admin):
     return await catalogs.apply(world.control, admin, replace(CATALOG, resources={"pg-prod": less}))
 
 
+def repeating(**changes):
+    given = {"days": (0,), "at_minute": 540, "timezone": "UTC", "until": START + 20 * DAY, **changes}
+    return asking(repeats=Recurrence(**given))
+
+
+def keeping(**changes):
+    wanted = NewTemplate(**({"name": "t", "entitlements": ("pg-prod/reader",), "duration": HOUR} | changes))
+    return lambda w: put_template(w.control, w.actor("alice"), wanted)
+
+
+def together(*names):
+    return lambda w: create_bundle(
+        w.control, w.actor("alice"), [replace(WANTED, entitlement=f"pg-prod/{name}") for name in names]
+    )
+
+
 BAD = {
+    "no bundle at all": (together(), InvalidInput, "nothing is asked for"),
+    "a bundle of the same": (together("reader", "reader"), InvalidInput, "asked for twice"),
+    "a bundle without end": (together(*map(str, range(500))), InvalidInput, "20 at most"),
+    "a bundle with something unknown": (together("reader", "nothing"), NotFound, "pg-prod/nothing"),
+    "a repetition on no day": (repeating(days=()), InvalidInput, "the days or the time of day"),
+    "a repetition on day eight": (repeating(days=(8,)), InvalidInput, "the days or the time of day"),
+    "a repetition at minute 5000": (repeating(at_minute=5000), InvalidInput, "the days or the time of day"),
+    "a repetition on Mars": (repeating(timezone="Mars/Base"), InvalidInput, "`Mars/Base` is not a time zone"),
+    "a repetition in a file": (repeating(timezone="../../etc/passwd"), InvalidInput, "is not a time zone"),
+    "a repetition for ever": (repeating(until=START.replace(year=9999)), InvalidInput, "90 days away"),
+    "a repetition that is over": (repeating(until=START - DAY), InvalidInput, "no such day before the end"),
+    "a repeated emergency": (
+        asking(break_glass=True, starts_at=START + HOUR),
+        InvalidInput,
+        "an emergency begins now, and once",
+    ),
+    "a ticket without a system": (asking(ticket=Ticket(system=" ", number="7")), InvalidInput, "a system and a number"),
+    "a template with a name of quotes": (keeping(name="it's"), InvalidInput, "`it's` is not a template name"),
+    "a template of nothing": (keeping(entitlements=()), InvalidInput, "nothing is asked for"),
+    "a template for ever": (keeping(duration=timedelta.max), InvalidInput, "366 days"),
+    "no such template": (
+        lambda w: ask_from_template(w.control, w.actor("alice"), "t", Filling()),
+        NotFound,
+        "there is no template `t`",
+    ),
+    "nothing to ask again": (
+        lambda w: ask_again(w.control, w.actor("alice"), "req_none", Filling()),
+        NotFound,
+        "req_none",
+    ),
+    "nothing to judge": (
+        lambda w: judge(w.control, w.actor("bob"), "aft_none", Judgement.JUSTIFIED, "fine"),
+        NotFound,
+        "aft_none",
+    ),
+    "a preview of a lock on nobody": (
+        as_admin(lambda w, a: preview_lock(w.control, a, LockKind.PRINCIPAL, "nobody")),
+        NotFound,
+        "nobody",
+    ),
     "an unknown role": (asking(entitlement="pg-prod/nothing"), NotFound, "pg-prod/nothing"),
     "an unknown resource": (asking(entitlement="nowhere/reader"), NotFound, "nowhere"),
     "no role at all": (asking(entitlement=""), InvalidInput, "resource/role"),
@@ -202,7 +263,22 @@ async def test_it_is_one_clear_sentence_and_leaves_nothing(world, what):
     assert await everything(world) == before
 
 
+async def reading(days="mon", at="9:00", until="2026-03-09"):
+    """A repetition as people write it."""
+    return read_recurrence(days, at, "UTC", until)
+
+
 PLACES = {
+    "bundle": lambda w, t: together("reader", t)(w),
+    "time zone": lambda w, t: repeating(timezone=t)(w),
+    "days": lambda w, t: reading(days=t),
+    "time of day": lambda w, t: reading(at=t),
+    "last day": lambda w, t: reading(until=t),
+    "template": lambda w, t: keeping(name=t, description=t, ticket_system=t)(w),
+    "used template": lambda w, t: ask_from_template(w.control, w.actor("alice"), t, Filling()),
+    "asked again": lambda w, t: ask_again(w.control, w.actor("alice"), t, Filling()),
+    "released": lambda w, t: release_all(w.control, w.actor("alice"), t),
+    "judged": lambda w, t: judge(w.control, w.actor("bob"), t, Judgement.JUSTIFIED, t),
     "entitlement": lambda w, t: asking(entitlement=t)(w),
     "role": lambda w, t: asking(entitlement=f"pg-prod/{t}")(w),
     "beneficiary": lambda w, t: asking(beneficiary=t)(w),

@@ -10,11 +10,16 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from lapse.control.grants import issue_credential, release
-from lapse.control.locks import lock
+from lapse.control.decisions import approve
+from lapse.control.grants import issue_credential, release, release_all
+from lapse.control.locks import lock, unlock
+from lapse.control.questions import NewRequest
+from lapse.control.requests import create_bundle
+from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import Refused
 from lapse.domain.grants import EndReason, GrantState
 from lapse.domain.locks import LockKind
+from lapse.domain.requests import Recurrence
 from lapse.domain.resources import OnDrift
 from lapse.domain.targets import DriftKind
 from lapse.enforcement.reconcile import plan_resource, reconcile_resource
@@ -148,6 +153,73 @@ async def test_a_lock_ends_everything_of_a_person_on_the_target(company, target)
     assert (await company.grant(kept.id)).state is GrantState.ACTIVE
 
 
+async def test_a_lock_cuts_live_sessions_and_nobody_else_is_let_back_in(company, target):
+    await company.give()
+    mate = await company.give("bob")
+    with psycopg.connect(target.dsn("alice")) as alice, psycopg.connect(target.dsn("bob")) as bob:
+        await lock(company.control, company.admin(), LockKind.PRINCIPAL, "alice", "laptop stolen")
+        await company.enforcer.tick()
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+            alice.execute("SELECT 1")
+        assert bob.execute("SELECT count(*) FROM orders").fetchone() == (2,)
+    assert not can_read(target.dsn("alice"))
+    with pytest.raises(Refused, match="`alice` is locked: laptop stolen"):
+        await company.ask()
+    assert (await company.grant(mate.id)).state is GrantState.ACTIVE
+
+
+async def test_what_is_scheduled_waits_under_a_lock_and_has_its_planned_end_after_it(company, target, outcome_of):
+    starts = company.clock.now() + HOUR
+    grant = await company.schedule(length=2 * HOUR, starts_at=starts)
+    made, _ = await lock(company.control, company.admin(), LockKind.RESOURCE, "pg", "breach")
+    await company.pass_time(2 * HOUR)
+    assert not can_read(target.dsn("alice"))
+    await unlock(company.control, Actor(name="olga", scopes=frozenset({Scope.ADMIN})), made.id)
+    await company.enforcer.tick()
+    assert can_read(target.dsn("alice"))
+    assert (await company.grant(grant.id)).ends_at == starts + 2 * HOUR
+    await company.pass_time(HOUR)
+    assert not can_read(target.dsn("alice"))
+    assert await outcome_of(grant) == (GrantState.ENDED, EndReason.ELAPSED)
+
+
+async def test_access_that_repeats_is_there_at_its_times_and_at_no_other(company, target):
+    first = company.clock.now().replace(microsecond=0, second=0) + 2 * HOUR
+    repeats = Recurrence(
+        days=tuple(range(7)),
+        at_minute=first.hour * 60 + first.minute,
+        timezone="UTC",
+        until=first + timedelta(days=2),
+    )
+    request = await company.ask(length=HOUR, repeats=repeats)
+    await approve(company.control, company.actor("carol"), request.id)
+    await company.enforcer.tick()
+    seen = []
+    for day in range(3):
+        await company.pass_time(first + timedelta(days=day) - company.clock.now())
+        seen.append(can_read(target.dsn("alice")))
+        await company.pass_time(HOUR)
+        seen.append(can_read(target.dsn("alice")))
+        if day == 1:
+            await release_all(company.control, company.actor("alice"), request.id)
+    assert seen == [True, False, True, False, False, False]
+
+
+async def test_a_bundle_is_there_wholly_or_not_at_all(company, target):
+    wanted = [
+        NewRequest(entitlement=f"pg/{role}", duration=HOUR, justification="incident 4711 in billing")
+        for role in ("reader", "writer")
+    ]
+    reader, writer = await create_bundle(company.control, company.actor("alice"), wanted)
+    await approve(company.control, company.actor("carol"), reader.id)
+    await company.enforcer.tick()
+    assert not can_read(target.dsn("alice"))
+    await approve(company.control, company.actor("carol"), writer.id)
+    await company.enforcer.tick()
+    held = [target.holds(target.role("alice"), target.role(role)) for role in ("reader", "writer")]
+    assert held == [True, True]
+
+
 # several grants
 
 
@@ -176,6 +248,29 @@ async def test_an_extension_goes_on_without_a_gap(company, target, what):
     await company.pass_time(HOUR)
     assert (await company.grant(longer.id)).state is GrantState.ENDED
     assert not can_read(dsn)
+
+
+async def test_a_chain_of_extensions_is_without_a_gap_up_to_the_cap_and_not_beyond(company, target):
+    """24 hours in all, in one session; then it is over, whoever would approve more."""
+    link = await company.give(length=8 * HOUR)
+    began = link.ends_at - 8 * HOUR
+    with psycopg.connect(target.dsn("alice"), autocommit=True) as session:
+        for _ in range(2):
+            longer = await company.prolong(link, 8 * HOUR)
+            await company.enforcer.tick()
+            await company.pass_time(link.ends_at - company.clock.now())
+            assert (await company.grant(link.id)).state is GrantState.ENDED
+            assert session.execute("SELECT count(*) FROM orders").fetchone() == (2,)
+            link = await company.grant(longer.id)
+        assert link.ends_at == began + 24 * HOUR
+        with pytest.raises(Refused, match="allows at most, with extensions, 1d"):
+            await company.prolong(link, MINUTE)
+        with pytest.raises(Refused, match="allows at most 1d"):
+            await company.ask(length=HOUR, starts_at=link.ends_at)
+        await company.pass_time(link.ends_at - company.clock.now())
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+            session.execute("SELECT 1")
+    assert not can_read(target.dsn("alice"))
 
 
 async def test_an_extension_moves_the_end_that_the_server_itself_keeps(company, target):

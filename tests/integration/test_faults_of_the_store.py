@@ -17,28 +17,43 @@ from itertools import pairwise
 import pytest
 
 from lapse.control import catalogs, targets, tokens
+from lapse.control.aftermath import judge
 from lapse.control.decisions import approve, deny
-from lapse.control.grants import issue_credential, release, revoke
+from lapse.control.grants import issue_credential, release, release_all, revoke
 from lapse.control.ledger_proofs import verify_stored_ledger
 from lapse.control.locks import lock, unlock
 from lapse.control.policies import activate_proposal, reject_proposal, withdraw_proposal
+from lapse.control.prepared import Filling, ask_again, ask_from_template
 from lapse.control.questions import NewRequest
-from lapse.control.requests import cancel_request, create_request, extend_grant
+from lapse.control.requests import cancel_request, create_bundle, create_request, extend_grant
 from lapse.control.sequencer import Sequencer
+from lapse.control.templates import NewTemplate, put_template, remove_template
 from lapse.domain.actors import Scope
+from lapse.domain.aftermath import Judgement
 from lapse.domain.errors import Conflict, Corrupt, Refused, Unavailable
 from lapse.domain.grants import GRANT_LIFE, GrantState
 from lapse.domain.locks import LockKind
-from lapse.domain.requests import RequestState
+from lapse.domain.requests import Recurrence, RequestState
 from lapse.enforcement.enforcer import Enforcer
 from lapse.ledger.canonical import decode
 from lapse.ports import Page
 from lapse.storage import sqlite
+from support.clock import START
 from support.ledgers import KEY, SIGNER
 from support.stores import opened
 from support.world import CATALOG, POLICY, World
 
 HOUR = timedelta(hours=1)
+OFFERS = (
+    POLICY
+    + """
+  - name: emergency
+    entitlements: pg-prod/writer
+    to: anyone
+    max_duration: 1h
+    break_glass: {review_within: 1d, reviewers: [group:dba]}
+"""
+)
 PRAGMAS = sqlite.PRAGMAS
 ALL = Page(limit=10_000, newest_first=False)
 
@@ -64,7 +79,7 @@ class ShakyStore:
 @pytest.fixture
 async def world(tmp_path):
     async with opened("sqlite", tmp_path) as store:
-        yield await World.create(ShakyStore(store))
+        yield await World.create(ShakyStore(store), OFFERS)
 
 
 async def everything(world):
@@ -77,6 +92,8 @@ async def everything(world):
             await reader.grants(ALL),
             [await reader.decisions(request.id) for request in requests],
             await reader.locks(in_force=False),
+            await reader.aftermaths(open_only=False),
+            await reader.templates(),
             await reader.catalog(),
             await reader.active_policy(),
             await reader.proposals(),
@@ -125,11 +142,82 @@ def leave(world, _):
     return catalogs.apply(world.control, world.admin(), wanted)
 
 
-OTHER_POLICY = POLICY.replace("4h", "3h")
+OTHER_POLICY = OFFERS.replace("4h", "3h")
+NIGHTLY = Recurrence(days=tuple(range(7)), at_minute=22 * 60, timezone="UTC", until=START + 72 * HOUR)
+TEMPLATE = NewTemplate(name="report", entitlements=("pg-prod/reader", "pg-prod/metrics"), duration=HOUR / 2)
+
+
+def wanted(*roles, **more):
+    return [
+        NewRequest(entitlement=f"pg-prod/{role}", duration=HOUR / 2, justification="incident 4711", **more)
+        for role in roles
+    ]
+
+
+def bundle(world, _=None):
+    return create_bundle(world.control, world.actor("alice"), wanted("reader", "metrics", "writer"))
+
+
+async def nearly_complete_bundle(world):
+    """Only one of it still waits."""
+    reader, _, writer = await bundle(world)
+    await approve(world.control, world.actor("bob"), reader.id)
+    return writer
+
+
+async def nightly(world):
+    request = await world.ask(hours=1, repeats=NIGHTLY)
+    await approve(world.control, world.actor("carol"), request.id)
+    return request
+
+
+async def used(world):
+    await world.ask(what="pg-prod/writer", hours=1, break_glass=True)
+    (due,) = await world.read(lambda reader: reader.aftermaths())
+    return due
+
+
+async def kept(world):
+    return await put_template(world.control, world.actor("alice"), TEMPLATE)
+
+
+async def suspended(world):
+    await nightly(world)
+    return await locked(world)
+
+
+def take_out(world, request):
+    return cancel_request(world.control, world.actor("alice"), request.id, "not needed", alone=True)
+
+
 USE_CASES = {
     "ask": (nothing, ask),
     "approve": (pending, lambda w, r: approve(w.control, w.actor("bob"), r.id)),
     "deny": (pending, lambda w, r: deny(w.control, w.actor("bob"), r.id, "not today")),
+    "ask for several": (nothing, bundle),
+    "take the last one out": (nearly_complete_bundle, take_out),
+    "withdraw several": (nearly_complete_bundle, lambda w, r: cancel_request(w.control, w.actor("alice"), r.id)),
+    "ask again and again": (nothing, lambda w, _: w.ask(hours=1, repeats=NIGHTLY)),
+    "approve what repeats": (
+        lambda w: w.ask(hours=1, repeats=NIGHTLY),
+        lambda w, r: approve(w.control, w.actor("bob"), r.id),
+    ),
+    "give all back": (nightly, lambda w, r: release_all(w.control, w.actor("alice"), r.id)),
+    "break the glass": (nothing, lambda w, _: w.ask(what="pg-prod/writer", hours=1, break_glass=True)),
+    "judge": (used, lambda w, a: judge(w.control, w.actor("bob"), a.id, Judgement.JUSTIFIED, "saw the incident")),
+    "keep a template": (nothing, lambda w, _: kept(w)),
+    "change a template": (
+        kept,
+        lambda w, t: put_template(w.control, w.actor("alice"), replace(TEMPLATE, duration=HOUR)),
+    ),
+    "no template": (kept, lambda w, t: remove_template(w.control, w.actor("alice"), t.name)),
+    "ask from a template": (
+        kept,
+        lambda w, t: ask_from_template(w.control, w.actor("alice"), t.name, Filling(justification="monthly")),
+    ),
+    "ask once more": (pending, lambda w, r: ask_again(w.control, w.actor("alice"), r.id, Filling())),
+    "lock what is scheduled": (nightly, lambda w, _: locked(w)),
+    "unlock what waits": (suspended, lambda w, one: unlock(w.control, w.admin("root2"), one.id)),
     "cancel": (pending, lambda w, r: cancel_request(w.control, w.actor("alice"), r.id)),
     "extend": (live, lambda w, g: extend_grant(w.control, w.actor("alice"), g.id, HOUR, "it takes longer")),
     "release": (live, lambda w, g: release(w.control, w.actor("alice"), g.id)),
@@ -172,7 +260,7 @@ async def test_a_write_that_happened_unheard_is_whole(tmp_path, name):
         folder = tmp_path / fate
         folder.mkdir()
         async with opened("sqlite", folder) as store:
-            world = await World.create(ShakyStore(store))
+            world = await World.create(ShakyStore(store), OFFERS)
             prepare, act = USE_CASES[name]
             thing = await prepare(world)
             world.store.fate.append(fate)
