@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -217,3 +219,13 @@ async def test_a_feed_at_a_url(clock):
             assert "4711" not in raised.value.message
         rota.close_with = client.close
         await rota.close()
+
+
+def test_without_the_libraries_it_is_said_what_to_install():
+    program = (
+        "import sys; sys.modules['icalendar'] = None; from lapse.rotas.expanding import main; "
+        "sys.exit(main(['2026-03-01T00:00:00+00:00', '2026-03-02T00:00:00+00:00', 'UTC']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, input=b"", capture_output=True, timeout=60)
+    assert done.returncode == calendar._NO_LIBRARY
+    assert b"are not installed" in done.stderr

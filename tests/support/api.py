@@ -109,11 +109,15 @@ def _operation(method: str, path: str) -> dict[str, Any] | None:
 
 
 @asynccontextmanager
-async def open_office(folder: Path, *, local_users: bool = True, policy: str = POLICY) -> AsyncIterator[Office]:
+async def open_office(
+    folder: Path, *, local_users: bool = True, policy: str = POLICY, integrations: str = ""
+) -> AsyncIterator[Office]:
     """An API with a catalog, a policy and a target."""
     home = Home(folder / "home")
     home.path.mkdir(mode=0o700)
     write_settings(home, Settings(local_users=local_users))
+    if integrations:
+        (home.path / "integrations.yaml").write_text(integrations)
     clock = HandClock()
     target = FakeConnector(clock=clock)
     async with open_app(home, clock=clock, connect=lambda *_: target, store=FakeStore()) as app:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from lapse.control.context import Control
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import to_data
-from lapse.domain.errors import LapseError, Refused
+from lapse.domain.errors import Conflict, LapseError, Refused
 from lapse.domain.notices import Attempt, Posting, PostingState
 from lapse.ledger.entry import Entry
 from lapse.ports import Notifier, Transaction
@@ -33,7 +33,10 @@ async def deliver_due(control: Control, ways: Sequence[Notifier], give_up_after:
     now = control.now()
     if not ways or not await control.store.read(lambda reader: reader.postings_due(now, 1)):
         return 0
-    taken = await control.store.write(lambda tx: _take(tx, now))
+    try:
+        taken = await control.store.write(lambda tx: _take(tx, now))
+    except Conflict:
+        return 0  # others are at it
     catalog = await control.store.read(lambda reader: reader.catalog())
     await asyncio.gather(*(_deliver(control, ways, catalog, posting, give_up_after) for posting in taken))
     return len(taken)
