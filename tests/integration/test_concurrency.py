@@ -19,11 +19,11 @@ from lapse.control.decisions import approve, deny
 from lapse.control.delegations import NewDelegation, create_delegation, end_delegation
 from lapse.control.grants import release, revoke
 from lapse.control.ledger_proofs import verify_stored_ledger
-from lapse.control.locks import lock
+from lapse.control.locks import lock, unlock
 from lapse.control.notices import list_notices
 from lapse.control.questions import NewRequest
 from lapse.control.reminders import remind
-from lapse.control.requests import cancel_request, create_request
+from lapse.control.requests import cancel_request, create_bundle, create_request
 from lapse.control.sequencer import Sequencer
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Conflict, LapseError, Refused
@@ -185,9 +185,10 @@ async def test_a_lock_at_the_instant_of_an_approval_leaves_nothing_open(rooms):
         *(approve(rooms[n], world.actor("bob"), request.id) for n, request in enumerate(requests)),
         lock(rooms[1], world.admin(), LockKind.EVERYTHING, "", "breach"),
     )
-    assert not [g for g in await world.grants() if g.state in LIVE | {GrantState.SCHEDULED}]
+    assert not [g for g in await world.grants() if g.state in LIVE]
+    assert all(g.suspended_by for g in await world.grants() if g.state is GrantState.SCHEDULED)
     await world.enforcer.tick()
-    assert not [g for g in await world.grants() if g.state in ENDING]
+    assert not [g for g in await world.grants() if g.state in ENDING | LIVE]
     assert world.target.target.memberships == set()
     await check_the_record(world)
 
@@ -199,8 +200,68 @@ async def test_a_lock_while_the_enforcer_gives_access_takes_it_back(rooms):
         await approve(rooms[0], world.actor("carol"), request.id)
     await together(world.enforcer.tick(), lock(rooms[1], world.admin(), LockKind.RESOURCE, "pg-prod", "breach"))
     await world.enforcer.tick()
-    assert {grant.end_reason for grant in await world.grants()} == {EndReason.LOCKED}
+    assert all(g.suspended_by or g.end_reason is EndReason.LOCKED for g in await world.grants())
     assert world.target.target.memberships == set()
+    await check_the_record(world)
+
+
+async def test_the_last_two_of_a_bundle_are_approved_at_once_and_it_is_granted_once(rooms):
+    world = rooms.world
+    for _ in range(5):
+        wanted = [
+            NewRequest(entitlement=f"pg-prod/{role}", duration=HOUR / 6, justification="incident 4711")
+            for role in ("metrics", "reader", "writer")
+        ]
+        _, reader, writer = await create_bundle(rooms[0], world.actor("alice"), wanted)
+        await approve(rooms[0], world.actor("carol"), writer.id)
+        await together(
+            approve(rooms[0], world.actor("bob"), reader.id), approve(rooms[1], world.actor("olga"), writer.id)
+        )
+        assert len([g for g in await world.grants() if g.state is GrantState.SCHEDULED]) == 3
+        await together(*(release(rooms[n], world.actor("alice"), g.id) for n, g in enumerate(await world.grants())))
+    await check_the_record(world)
+
+
+async def test_one_is_taken_out_as_the_other_is_approved(rooms):
+    world = rooms.world
+    for _ in range(5):
+        wanted = [
+            NewRequest(entitlement=f"pg-prod/{role}", duration=HOUR / 6, justification="incident 4711")
+            for role in ("reader", "writer")
+        ]
+        reader, writer = await create_bundle(rooms[0], world.actor("alice"), wanted)
+        await together(
+            approve(rooms[0], world.actor("bob"), reader.id),
+            cancel_request(rooms[1], world.actor("alice"), writer.id, alone=True),
+        )
+        assert [g.request_id for g in await world.grants() if g.state is GrantState.SCHEDULED] == [reader.id]
+        await together(*(release(rooms[n], world.actor("alice"), g.id) for n, g in enumerate(await world.grants())))
+    await check_the_record(world)
+
+
+async def test_a_quota_holds_against_requests_at_the_same_instant(stores):
+    limited = f"{POLICY}limits:\n  - {{name: few, quota: {{pending: 3}}}}\n"
+    rooms = Rooms(await World.create(stores[0], policy=limited), stores)
+    world = rooms.world
+    wanted = NewRequest(entitlement="pg-prod/reader", duration=HOUR, justification="incident 4711")
+    names = ["alice", "alice-admin"] * 6
+    results = await together(*(create_request(rooms[n], world.actor(who), wanted) for n, who in enumerate(names)))
+    assert len([r for r in results if not isinstance(r, LapseError)]) == 3
+
+
+async def test_two_locks_and_their_removal_at_once_leave_what_waits_in_order(rooms):
+    world = rooms.world
+    request = await world.ask(starts_at=world.clock.now() + HOUR)
+    await approve(rooms[0], world.actor("bob"), request.id)
+    for number in range(5):
+        first, _ = await lock(rooms[number], world.admin(), LockKind.PRINCIPAL, "alice", "laptop stolen")
+        (second, _), _ = await together(
+            lock(rooms[0], world.admin(), LockKind.RESOURCE, "pg-prod", "breach"),
+            unlock(rooms[1], world.admin("root2"), first.id),
+        )
+        assert (await world.grant_of(request)).suspended_by == second.id
+        await unlock(rooms[0], world.admin("root2"), second.id)
+        assert (await world.grant_of(request)).suspended_by == ""
     await check_the_record(world)
 
 
