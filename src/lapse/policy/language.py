@@ -28,12 +28,12 @@ MOST_CLAIMS = 200
 
 _LONGEST_STAGE_NAME = 64
 
-_SELECTION = (
+_NAMING = (
     Key("name", NAME, "What people and the ledger call this rule; unique in the whole policy.", required=True),
     Key("description", PROSE, "What it is for, in a sentence."),
-    Key("when", ConditionShape(), "A CEL condition that must be true."),
     Key("entitlements", PATTERNS, "Which: `pg-prod/reader`, `pg-*/reader` or `tag:env=prod`; one of them suffices."),
 )
+_WHEN = Key("when", ConditionShape(), "A CEL condition that must be true.")
 _NEEDS = (
     Key("max_total", DURATION, "The longest contiguous time with all extensions; `max_duration` if left out."),
     Key("windows", WINDOWS, "When access may be held; all of it must lie in them."),
@@ -213,15 +213,16 @@ PARTS = ("offers", "limits", "facts", "claims")
 OFFER = Record(
     "an offer",
     (
-        *_SELECTION,
+        *_NAMING,
         Key("to", PARTIES, "Who may have it: `group:NAME`, names, or `anyone`.", required=True),
+        Key("kinds", KINDS, "For which kinds of principal; `person` and `service` if left out."),
         Key("asked_by", PARTIES, "Who may ask for those in `to`, besides themselves and who answers for them."),
+        _WHEN,
+        Key("purpose", PROSE, "What it is for: requests and grants carry it. Offers to agents must say it."),
         Key("max_duration", DURATION, "The longest grant, e.g. `2h`.", required=True),
         *_NEEDS,
-        Key("kinds", KINDS, "For which kinds of principal; `person` and `service` if left out."),
-        Key("purpose", PROSE, "What it is for: requests and grants carry it. Offers to agents must say it."),
-        Key("auto_approve", AUTO_APPROVE, "`true`, or how often for one person: nobody needs to approve."),
         Key("approvals_in", Text(_order, {"enum": [ORDER, PARALLEL]}), "Stages in `order` or in `parallel`."),
+        Key("auto_approve", AUTO_APPROVE, "`true`, or how often for one person: nobody needs to approve."),
         Key("break_glass", POST_REVIEW, "It is given at once, when break-glass is asked for, and reviewed after."),
         Key("pending_timeout", DURATION, "How long a request waits for decisions; `24h` if left out."),
     ),
@@ -249,9 +250,10 @@ OFFER = Record(
 LIMIT = Record(
     "a limit",
     (
-        *_SELECTION,
+        *_NAMING,
         Key("to", PARTIES, "Whom it binds: whoever asks, benefits or stands behind them; everybody if left out."),
         Key("kinds", KINDS, "Which kinds of beneficiary it binds; all if left out."),
+        _WHEN,
         Key("max_duration", DURATION, "No grant may be longer."),
         *_NEEDS,
         Key("quota", QUOTA, "How much one requester may ask."),

@@ -81,14 +81,15 @@ def read_tree(file: str, text: str) -> Tree | None:
         message = f"the file has {len(text)} characters, {LONGEST_FILE} at most"
         raise PolicyErrors([Problem(file=file, line=1, column=1, message=message, hint="split it into several files")])
     builder = _Builder(file, text)
-    for event in _events(file, text):
+    for event in events_of(file, text):
         builder.take(event)
     if builder.problems:
         raise PolicyErrors(builder.problems)
     return builder.root
 
 
-def _events(file: str, text: str) -> Iterator[Any]:
+def events_of(file: str, text: str) -> Iterator[Any]:
+    """The parser's events, with the places they were found at; `PolicyErrors` where the text is not YAML."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lapse.domain.errors import InvalidInput
-from lapse.entrypoints.cli import policy_proposals, policy_replay
+from lapse.entrypoints.cli import policy_format, policy_proposals, policy_replay
 from lapse.entrypoints.cli.asking import (
     Because,
     Beneficiary,
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     policy = group("policy", "Who may have what, on which terms.")
     app.add_typer(policy, name="policy")
     command(policy, "check")(check)
+    command(policy, "fmt")(policy_format.fmt)
     command(policy, "explain")(explain)
     command(policy, "apply")(apply)
     command(policy, "show")(show)
