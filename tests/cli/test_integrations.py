@@ -162,3 +162,21 @@ def test_a_server_reads_rotas_ahead_and_says_in_its_log_what_is_not_set_up(set_u
     assert (
         said == "`jira` in `tickets` cannot be used: the environment variable `JIRA_TOKEN` is not set for this process"
     )
+
+
+def test_what_the_policy_names_and_nobody_set_up_is_said(set_up, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\n"
+        "offers:\n"
+        "  - name: a\n"
+        "    entitlements: '*/*'\n"
+        "    to: anyone\n"
+        "    max_duration: 1h\n"
+        "    ticket: {systems: [jira, bugs], checked: true}\n"
+        "    approvals: [{from: ['oncall:database'], escalate: [{after: 5m, to: ['oncall:network']}]}]\n"
+    )
+    set_up.run("policy", "apply", str(policy))
+    rows = set_up.data("integration", "check", expect=6)
+    missing = [(one["part"], one["name"]) for one in rows if "not set up" in one["detail"]]
+    assert missing == [("rotas", "network"), ("tickets", "bugs")]

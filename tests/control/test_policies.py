@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -16,7 +17,8 @@ from lapse.control.policies import (
     stale,
     withdraw_proposal,
 )
-from lapse.domain.actors import Actor, Scope
+from lapse.control.tokens import issue_token
+from lapse.domain.actors import Actor, Scope, system_actor
 from lapse.domain.errors import Conflict, InvalidInput, NotFound, Refused
 from lapse.domain.locks import LockKind
 from lapse.domain.principals import Principal, PrincipalKind
@@ -269,3 +271,13 @@ def test_effects_say_something_of_every_claim():
     policy = parse({"p.yaml": CLAIMING})
     assert claims_of(policy, {})[0].outcome is ProofOutcome.UNKNOWN
     assert claims_of(policy, to_data(saying(ProofOutcome.PROVED)))[0].outcome is ProofOutcome.PROVED
+
+
+async def test_the_other_administrators_are_told_of_a_proposal():
+    world = await World.create()
+    control, system = world.control, system_actor("test")
+    for name in ("root", "root2", "alice-admin"):
+        await issue_token(control, system, name, [Scope.ADMIN], life=timedelta(days=1))
+    await issue_token(control, system, "bob", [Scope.AUDIT], life=timedelta(days=1))
+    await world.propose(POLICY.replace("4h", "3h"), "alice-admin")
+    assert world.notices[-1].to == ("root", "root2")

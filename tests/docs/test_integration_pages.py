@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lapse.bootstrap.integration_language import read_integrations
+from lapse.bootstrap.integrations.language import read_integrations
 from lapse.policy import parse
 from lapse.rotas.language import parse_rota
 from support.tools import ROOT

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
 
 from lapse.policy.problems import PolicyErrors
-from lapse.rotas.language import parse_rota
+from lapse.rotas.language import parse_rota, schema_text
+from support.tools import ROOT
 
 WHOLE = """\
 version: 1
@@ -94,3 +98,13 @@ def test_somebody_called_nobody_can_have_a_shift():
 def test_any_text_is_a_plan_or_an_expected_error(text):
     with suppress(PolicyErrors):
         parse_rota("f", text).on_call(at("2026-05-01T12:00"))
+
+
+def test_the_published_schema_is_the_one_in_the_code_and_takes_what_is_taken():
+    assert (ROOT / "docs/rota.schema.json").read_text() == schema_text()
+    schema = json.loads(schema_text())
+    Draft202012Validator.check_schema(schema)
+    yaml = YAML(typ="base")  # to which a date is text, as it is here
+    read = yaml.load(WHOLE) | {"version": 1}
+    read["layers"][0]["days"] = 7
+    Draft202012Validator(schema).validate(read)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from lapse.bootstrap.home import Home, Settings, read_settings
 from lapse.bootstrap.ids import Ids
-from lapse.bootstrap.integrations import Integrations, set_up
-from lapse.bootstrap.secrets import PURPOSE
+from lapse.bootstrap.integrations.secrets import PURPOSE
+from lapse.bootstrap.integrations.setting_up import Integrations, set_up
 from lapse.bootstrap.targets import Targets
 from lapse.control.context import Control
-from lapse.control.delivery import deliver_due
+from lapse.control.delivery import AT_ONCE, deliver_due
 from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
 from lapse.control.sequencer import Sequencer
@@ -56,8 +56,9 @@ class App:
 
     async def tell(self, *besides: Notifier) -> None:
         """Deliver the notices that are due, by all ways that are set up and `besides`."""
-        ways = (*besides, *self.integrations.ways)
-        await deliver_due(self.control, ways, self.integrations.settings.give_up_after)
+        ways, give_up_after = (*besides, *self.integrations.ways), self.integrations.settings.give_up_after
+        while await deliver_due(self.control, ways, give_up_after) == AT_ONCE:
+            continue  # there may be more
 
 
 @asynccontextmanager

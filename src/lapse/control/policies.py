@@ -92,7 +92,7 @@ async def propose_policy(
             via=actor.via,
         )
         await tx.append([entry])
-        await post(control, tx, [_notice(proposal)])
+        await post(control, tx, [_notice(proposal, await _other_administrators(tx, proposal))])
         return proposal
 
     return await control.store.write(work)
@@ -282,11 +282,23 @@ def _as_object(effects: Effects) -> dict[str, Json]:
     return data
 
 
-def _notice(proposal: Proposal) -> Notice:
+async def _other_administrators(tx: Transaction, proposal: Proposal) -> tuple[str, ...]:
+    """The persons who could activate it: they hold a token for that, and are not the human who proposed."""
+    catalog, now = await tx.catalog(), proposal.created_at
+    able = [
+        token.principal
+        for token in await tx.tokens()
+        if Scope.ADMIN in token.scopes and token.revoked_at is None and token.expires_at > now
+    ]
+    persons = {person for name in able if (person := catalog.person_of(name))}
+    return tuple(sorted(persons - catalog.humans_behind(proposal.proposed_by)))
+
+
+def _notice(proposal: Proposal, told: tuple[str, ...]) -> Notice:
     return Notice(
         kind=NoticeKind.POLICY_PROPOSED,
         subject=proposal.id,
-        to=(),
+        to=told,
         text=f"`{proposal.proposed_by}` proposes a change of the policy: {proposal.reason}",
         at=proposal.created_at,
     )

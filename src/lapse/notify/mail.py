@@ -74,8 +74,16 @@ class Mail:
         """
         address = place.partition(":")[2]
         message = self._message(posting, address)
-        async with self._places:
-            await asyncio.to_thread(self._hand_over, message, address)
+        await self._places.acquire()
+        handing = asyncio.ensure_future(asyncio.to_thread(self._hand_over, message, address))
+        handing.add_done_callback(self._handed_over)
+        # Whoever gives up waiting leaves the thread at work, and its place taken until it is done.
+        await asyncio.shield(handing)
+
+    def _handed_over(self, handing: asyncio.Future[None]) -> None:
+        self._places.release()
+        if not handing.cancelled():
+            handing.exception()
 
     def _message(self, posting: Posting, address: str) -> EmailMessage:
         notice, message = posting.notice, EmailMessage()
@@ -110,12 +118,12 @@ class Mail:
     def _connected(self) -> smtplib.SMTP:
         server = self._server
         context = ssl.create_default_context(cafile=server.ca_file or None)
+        # Without a name of ours the library asks the network for one, which can take long.
+        given = (server.host, server.port, self._sender.rpartition("@")[2])
         if server.tls == "tls":
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(
-                server.host, server.port, timeout=server.seconds, context=context
-            )
+            connection: smtplib.SMTP = smtplib.SMTP_SSL(*given, timeout=server.seconds, context=context)
         else:
-            connection = smtplib.SMTP(server.host, server.port, timeout=server.seconds)
+            connection = smtplib.SMTP(*given, timeout=server.seconds)
         try:
             if server.tls == "starttls":
                 connection.starttls(context=context)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import date, datetime
@@ -140,6 +141,12 @@ ROTA_FILE = Record(
     ),
     _build,
 )
+
+
+def schema_text() -> str:
+    """JSON Schema (draft 2020-12) of rota files, for editors, as it is kept in `docs/rota.schema.json`."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "lapse rota", **ROTA_FILE.schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_rota(file: str, text: str) -> Plan:

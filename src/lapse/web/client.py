@@ -41,7 +41,6 @@ class Answer:
 
     status: int
     body: bytes
-    retry_after: str = ""
 
 
 class WebClient:
@@ -97,8 +96,7 @@ class WebClient:
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise Unavailable("it answers in an encoding that was not asked for")
             content = b"" if response.status_code in _REDIRECTS else await self._read(response)
-            told = response.headers
-            return Answer(response.status_code, content, told.get("retry-after", "")[:40]), told.get("location", "")
+            return Answer(response.status_code, content), response.headers.get("location", "")
 
     async def _read(self, response: Any) -> bytes:
         """The answer, given up as soon as it is larger than it may be."""

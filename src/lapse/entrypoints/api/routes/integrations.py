@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from lapse.bootstrap.checking import Checked, Integration, check, listed
-from lapse.bootstrap.secrets import PURPOSE
+from lapse.bootstrap.integrations.checking import Checked, Integration, check, listed
+from lapse.bootstrap.integrations.secrets import PURPOSE
 from lapse.control import notices
 from lapse.domain.actors import Scope
 from lapse.domain.errors import InvalidInput

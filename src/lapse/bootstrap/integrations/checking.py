@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lapse.bootstrap.app import App
-from lapse.bootstrap.integrations import FILE, Integrations, Way
+from lapse.bootstrap.integrations.setting_up import FILE, Integrations, Way
 from lapse.domain.errors import LapseError, NotFound
 from lapse.domain.names import shown
 from lapse.domain.notices import Notice, NoticeKind, Posting
 from lapse.domain.requests import Ticket
+from lapse.domain.terms import Stage
+from lapse.policy.patterns import ON_CALL
 from lapse.policy.values import TicketStatus
 
 
@@ -66,7 +68,29 @@ async def check(app: App, ticket: Ticket | None, *, send_to: str = "") -> Sequen
     systems = [_system(app, name, ticket) for name in names]
     rotas = [_rota(app, name) for name in found.rotas.names]
     ways = [_way(app, one.name, send_to) for one in found.settings.ways]
-    return [*whole, *await asyncio.gather(*systems, *rotas, *ways)]
+    return [*whole, *await asyncio.gather(*systems, *rotas, *ways), *await _missing(app)]
+
+
+async def _missing(app: App) -> Sequence[Checked]:
+    """Rotas and ticket systems that the policy in force names, and nobody set up."""
+    version = await app.store.read(lambda reader: reader.active_policy())
+    if version is None:
+        return []
+    policy, found = app.control.policies.parsed(version), app.integrations
+    needs = [rule.needs for rule in policy.offers] + [rule.needs for rule in policy.limits]
+    parties = {party for need in needs for stage in need.stages for party in _parties(stage)}
+    rotas = {party.partition(":")[2] for party in parties if party.startswith(f"{ON_CALL}:")}
+    systems = {
+        name for need in needs if need.ticket is not None and need.ticket.checked for name in need.ticket.systems
+    }
+    absent = [("rotas", name) for name in sorted(rotas - set(found.rotas.names))]
+    absent += [("tickets", name) for name in sorted(systems - set(found.tickets.systems))]
+    detail = "the policy in force names it, and it is not set up"
+    return [Checked(part=part, name=name, ok=False, detail=detail) for part, name in absent]
+
+
+def _parties(stage: Stage) -> Sequence[str]:
+    return [*stage.approvers, *(party for step in stage.escalations for party in step.approvers)]
 
 
 async def _system(app: App, name: str, ticket: Ticket | None) -> Checked:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from lapse.bootstrap.integration_language import read_integrations
-from lapse.bootstrap.integration_settings import (
+from lapse.bootstrap.integrations.language import read_integrations
+from lapse.bootstrap.integrations.secrets import read_secret
+from lapse.bootstrap.integrations.settings import (
     Auth,
     CalendarSettings,
     ExportSettings,
@@ -28,7 +29,6 @@ from lapse.bootstrap.integration_settings import (
     WaySettings,
     Web,
 )
-from lapse.bootstrap.secrets import read_secret
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput, LapseError
 from lapse.notify.hooks import Hook

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from lapse.bootstrap.integration_settings import Auth, SecretKind, SecretRef, Web
+from lapse.bootstrap.integrations.settings import Auth, SecretKind, SecretRef, Web
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import check_name, is_printable, shown
 from lapse.policy.parts import NAME_SCHEMA
@@ -36,8 +36,32 @@ def _variable(text: str) -> str:
     return text
 
 
+def word_of(kind: Any, what: str) -> Text[Any]:
+    """One word of an enumeration; `what` names it in messages."""
+    words = [str(word) for word in kind]
+
+    def parse(text: str) -> Any:
+        if text not in words:
+            raise InvalidInput(f"`{shown(text)}` is not {what}", hint=f"it is one of {', '.join(words)}")
+        return kind(text)
+
+    return Text(parse, {"enum": words})
+
+
+def matching(pattern: re.Pattern[str], what: str, example: str) -> Text[str]:
+    """A text that matches `pattern`, without two dots in a row; `what` names it in messages."""
+
+    def parse(text: str) -> str:
+        if not pattern.fullmatch(text) or ".." in text:
+            raise InvalidInput(f"`{shown(text)}` is not {what}", hint=f"write it as `{example}`")
+        return text
+
+    return Text(parse, {"examples": [example]})
+
+
 NAME = Text(check_name, NAME_SCHEMA)
 LINE = Text(_line, {"minLength": 1, "maxLength": 2000})
+KIND = Key("kind", LINE, "What it is.", required=True)
 POINTER = Text(check_pointer, {"pattern": "^(/.*)?$", "examples": ["/fields/status/name"]})
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lapse.bootstrap.integration_settings import SecretKind, SecretRef
+from lapse.bootstrap.integrations.settings import SecretKind, SecretRef
 from lapse.domain.errors import InvalidInput, Unavailable
 from lapse.domain.names import is_printable
 

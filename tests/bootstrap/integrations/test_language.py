@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from lapse.bootstrap.integration_language import integrations_schema, read_integrations, schema_text
-from lapse.bootstrap.integration_settings import IntegrationSettings, SecretKind
+from lapse.bootstrap.integrations.language import integrations_schema, read_integrations, schema_text
+from lapse.bootstrap.integrations.settings import IntegrationSettings, SecretKind
 from lapse.domain.notices import NoticeKind
 from lapse.policy.problems import PolicyErrors
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 WHOLE = """\
 version: 1
 tickets:
