@@ -7,10 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from lapse.control.catalogs import apply
 from lapse.control.decisions import approve
 from lapse.control.grants import release
 from lapse.control.locks import lock, preview_lock, unlock
 from lapse.control.requests import extend_grant
+from lapse.control.targets import add_target
+from lapse.control.tokens import issue_token, revoke_token
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import NotFound, Refused
 from lapse.domain.grants import EndReason, GrantState
@@ -235,6 +238,22 @@ async def test_who_is_locked_removes_no_lock(world):
         with pytest.raises(Refused, match="`root2` is locked: laptop stolen"):
             await unlock(world.control, world.admin("root2"), one.id)
     assert (await unlock(world.control, world.admin("olga"), everything.id))[0].removed_at is not None
+
+
+@pytest.mark.parametrize("what", ["token", "no token", "catalog", "target"])
+async def test_who_is_locked_makes_no_second_person_of_themselves(world, what):
+    """With the token of a locked administrator nobody makes another administrator who could remove the lock."""
+    token, _ = await issue_token(world.control, world.admin("root2"), "dave", [Scope.REQUEST], life=HOUR)
+    await press(world, LockKind.PRINCIPAL, "root2")
+    acts = {
+        "token": lambda w, a: issue_token(w.control, a, "root", [Scope.ADMIN], life=HOUR),
+        "no token": lambda w, a: revoke_token(w.control, a, token.id),
+        "catalog": lambda w, a: apply(w.control, a, replace(CATALOG, groups={})),
+        "target": lambda w, a: add_target(w.control, a, "pg-prod", "env:OTHER"),
+    }
+    with pytest.raises(Refused, match="`root2` is locked: laptop stolen"):
+        await acts[what](world, world.admin("root2"))
+    await acts[what](world, world.admin("root"))
 
 
 async def test_only_administrators_press_and_lift(world):

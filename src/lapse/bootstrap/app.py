@@ -15,6 +15,7 @@ from lapse.bootstrap.ids import Ids
 from lapse.bootstrap.integrations.secrets import PURPOSE
 from lapse.bootstrap.integrations.setting_up import Integrations, set_up
 from lapse.bootstrap.targets import Targets
+from lapse.control.aftermath import remind_reviewers
 from lapse.control.context import Control
 from lapse.control.delivery import AT_ONCE, deliver_due
 from lapse.control.reminders import remind
@@ -50,6 +51,7 @@ class App:
         """Expire, remind, enforce, tell and sequence what is due now, and wait for it."""
         await expire_requests(self.control)
         await remind(self.control)
+        await remind_reviewers(self.control)
         await self.enforcer.tick()
         await self.tell()
         await self.sequencer.run_once()

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from lapse.bootstrap.app import App
 from lapse.bootstrap.logs import Logger
+from lapse.control.aftermath import remind_reviewers
 from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
 from lapse.domain.errors import LapseError
@@ -86,8 +87,9 @@ async def _housekeep(app: App) -> None:
 
 
 async def _remind(app: App) -> None:
-    """Those who may decide are reminded, and others are called once a request has waited too long."""
+    """Those who may decide or review are reminded, and others are called once a request has waited too long."""
     await remind(app.control)
+    await remind_reviewers(app.control)
 
 
 async def _reconcile_all(app: App, log: Logger) -> None:

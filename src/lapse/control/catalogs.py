@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lapse.control.context import Control
 from lapse.control.grants import end_grants
+from lapse.control.guards import refuse_locked_actor
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog, CatalogChange, Change, plan_catalog
 from lapse.domain.data import Json, to_data
@@ -34,6 +35,7 @@ async def apply(control: Control, actor: Actor, wanted: Catalog) -> tuple[Catalo
     actor.require(Scope.ADMIN)
 
     async def work(tx: Transaction) -> tuple[CatalogChange, ...]:
+        await refuse_locked_actor(tx, actor)
         current, now = await tx.catalog(), control.now()
         steps = plan_catalog(current, wanted)
         if not steps:

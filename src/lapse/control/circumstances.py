@@ -23,11 +23,15 @@ _TICK = timedelta(microseconds=1)
 
 async def on_call_by(control: Control, terms: Iterable[Terms]) -> OnCall:
     """Who is on call now, for every rota that decides under `terms`; what cannot be read is left out."""
+    return await on_call_in(control, frozenset[str]().union(*(rotas_of(one) for one in terms)))
+
+
+async def on_call_in(control: Control, rotas: Iterable[str]) -> OnCall:
+    """Who is on call now in each of `rotas`; what cannot be read is left out."""
     if control.rotas is None:
         return {}
-    wanted = frozenset[str]().union(*(rotas_of(one) for one in terms))
     found: dict[str, tuple[str, ...]] = {}
-    for rota in sorted(wanted):
+    for rota in sorted(set(rotas)):
         try:
             found[rota] = tuple(sorted(await control.rotas.on_call(rota, control.now())))
         except LapseError:

@@ -8,10 +8,11 @@ from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Refused
 from lapse.domain.grants import Grant
-from lapse.domain.locks import Lock, covering_lock
+from lapse.domain.locks import Lock, LockKind, covering_lock
 from lapse.domain.names import shown
 from lapse.domain.principals import Principal
 from lapse.domain.requests import Request
+from lapse.ports import Reader
 
 
 def acting_principal(actor: Actor, catalog: Catalog) -> Principal:
@@ -39,6 +40,16 @@ def refuse_locked(locks: Iterable[Lock], catalog: Catalog, names: Iterable[str],
     if lock is not None:
         what = "everything" if not lock.target else f"`{lock.target}`"
         raise Refused(f"{what} is locked: {lock.reason}", hint=f"lock {lock.id} must be removed first")
+
+
+async def refuse_locked_actor(reader: Reader, actor: Actor) -> None:
+    """Raise `Refused` if who acts, or whoever is behind, is locked: with a stolen token nobody gets round the lock."""
+    locks = [one for one in await reader.locks() if one.kind is LockKind.PRINCIPAL]
+    own = covering_lock(locks, await reader.catalog(), [actor.name], "") if locks else None
+    if own is not None:
+        raise Refused(
+            f"`{shown(actor.name)}` is locked: {own.reason}", hint="an administrator who is not locked must do it"
+        )
 
 
 def is_party_to(request: Request, actor: Actor, catalog: Catalog) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from lapse.control.context import Control
 from lapse.control.grants import end_grants
+from lapse.control.guards import refuse_locked_actor
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput, Refused
@@ -95,7 +96,7 @@ async def unlock(control: Control, actor: Actor, lock_id: str) -> tuple[Lock, li
         found, catalog, now = await tx.lock(lock_id), await tx.catalog(), control.now()
         in_force = await tx.locks()
         _refuse_own(found, actor, catalog)
-        _refuse_locked_person(in_force, actor, catalog)
+        await refuse_locked_actor(tx, actor)
         if found.removed_at is not None:
             raise Refused(f"lock {lock_id} is removed already")
         removed = replace(found, removed_by=actor.name, removed_at=now, version=found.version + 1)
@@ -194,9 +195,3 @@ def _refuse_own(found: Lock, actor: Actor, catalog: Catalog) -> None:
             f"`{actor.name}` is no active person of the catalog, and a lock is removed by a second person",
             hint="act with a token of an administrator whom the catalog knows",
         )
-
-
-def _refuse_locked_person(locks: Iterable[Lock], actor: Actor, catalog: Catalog) -> None:
-    own = covering_lock([one for one in locks if one.kind is LockKind.PRINCIPAL], catalog, [actor.name], "")
-    if own is not None:
-        raise Refused(f"`{actor.name}` is locked: {own.reason}", hint="an administrator who is not locked must do it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lapse.control.context import Control
+from lapse.control.guards import refuse_locked_actor
 from lapse.domain.access import TargetCheck
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import InvalidInput
@@ -18,6 +19,7 @@ async def add_target(control: Control, actor: Actor, resource: str, dsn_ref: str
         raise InvalidInput("the DSN must be sealed or a reference", hint="use --dsn-env, --dsn-file or --dsn")
 
     async def work(tx: Transaction) -> Target:
+        await refuse_locked_actor(tx, actor)
         known = (await tx.catalog()).resource(resource)
         target = Target(
             resource=resource,

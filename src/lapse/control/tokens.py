@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from lapse.control.context import Control
+from lapse.control.guards import refuse_locked_actor
 from lapse.domain.actors import Actor, Scope, Token
 from lapse.domain.data import to_data
 from lapse.domain.errors import InvalidInput, Refused
@@ -53,6 +54,7 @@ async def issue_token(
     )
 
     async def work(tx: Transaction) -> None:
+        await refuse_locked_actor(tx, actor)
         await tx.add_token(token)
         await tx.append([_entry("token.issued", token, actor, control)])
 
@@ -65,6 +67,7 @@ async def revoke_token(control: Control, actor: Actor, token_id: str) -> None:
     actor.require(Scope.ADMIN)
 
     async def work(tx: Transaction) -> None:
+        await refuse_locked_actor(tx, actor)
         now = control.now()
         await tx.revoke_token(token_id, now)
         await tx.append([Entry(type="token.revoked", at=now, actor=actor.name, subject=token_id)])
