@@ -177,7 +177,7 @@ def moments(draw):
     return Moment(at=at(draw(st.integers(6, 8))), on_call=draw(ROTAS), delegations=tuple(known))
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(situations())
 def test_the_count_is_the_obviously_right_one(situation):
     org, asked, votes_cast = situation
@@ -191,7 +191,7 @@ def test_the_count_is_the_obviously_right_one(situation):
     assert counted.approved == (denied_by is None and None not in met)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(situations())
 def test_no_interested_human_ever_counts_and_nobody_counts_twice(situation):
     org, asked, votes_cast = situation
@@ -209,7 +209,7 @@ def test_no_interested_human_ever_counts_and_nobody_counts_twice(situation):
         assert not one.may_decide & (interested | set(heard))
 
 
-@settings(max_examples=100)
+@settings(max_examples=80)
 @given(situations(), st.randoms(use_true_random=False))
 def test_the_order_in_which_votes_are_read_does_not_matter(situation, random):
     org, asked, votes_cast = situation
@@ -220,7 +220,7 @@ def test_the_order_in_which_votes_are_read_does_not_matter(situation, random):
     assert tally(asked, again, org) == tally(asked, once, org)
 
 
-@settings(max_examples=100)
+@settings(max_examples=80)
 @given(situations())
 def test_without_enough_different_humans_nothing_is_approved(situation):
     org, asked, votes_cast = situation
@@ -230,7 +230,7 @@ def test_without_enough_different_humans_nothing_is_approved(situation):
         assert len(humans) >= sum(one.quorum for one in asked.terms.stages)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(situations(), moments())
 def test_who_may_decide_is_whose_vote_would_be_taken(situation, moment):
     """For every name there is: it is in `may_decide` if and only if its yes would count, by the slow count as well."""
@@ -259,7 +259,7 @@ def slow_may(org, asked, votes_cast, vote, moment):
     return any("zz" in slow_tally(asked, [*votes_cast, way], org)[3] for way in ways)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(situations(), moments(), st.lists(st.tuples(NAMES, ROTAS), min_size=8, max_size=8))
 def test_what_is_called_a_dead_end_is_never_approved(situation, moment, later):
     """After it nobody's yes leads anywhere, whoever votes next and however long the stages have been open."""

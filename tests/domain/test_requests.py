@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lapse.domain.errors import Refused
-from lapse.domain.requests import REQUEST_LIFE, Request, RequestEvent, RequestState
+from lapse.domain.requests import REQUEST_LIFE, CounterOffer, Decision, Request, RequestEvent, RequestState, Verdict
 from lapse.domain.terms import Terms
 from support.domain_values import INSTANTS
 
@@ -52,3 +53,36 @@ def test_what_was_asked_does_not_change_with_the_answer():
 
     assert closed.state is RequestState.APPROVED
     assert (closed.terms, closed.requested_duration, closed.expires_at) == (REQUEST.terms, HOUR, NOON + HOUR)
+
+
+def test_an_offer_of_less_waits_and_makes_the_request_smaller_once_it_is_accepted():
+    vote = Decision(
+        id="d", request_id="r1", approver="bob", person="bob", verdict=Verdict.APPROVE, stage="", decided_at=NOON
+    )
+    offer = CounterOffer(
+        approver="bob", entitlement="pg/viewer", duration=HOUR / 2, reason="enough", offered_at=NOON, vote=vote
+    )
+    waiting = replace(REQUEST, void=("a",), told=("remind one",)).countered(offer)
+    terms = replace(REQUEST.terms, offer="viewers", pending_timeout=HOUR / 4)
+    smaller = waiting.reduced(terms, "v2", ["b"])
+
+    assert (waiting.counter, waiting.version) == (offer, REQUEST.version + 1)
+    assert (smaller.entitlement, smaller.requested_duration, smaller.counter) == ("pg/viewer", HOUR / 2, None)
+    assert (smaller.terms, smaller.policy_version, smaller.version) == (terms, "v2", REQUEST.version + 2)
+    assert (smaller.void, smaller.told) == (("a", "b"), ())
+    assert smaller.expires_at == min(REQUEST.expires_at, REQUEST.created_at + HOUR / 4)
+
+
+def test_without_an_offer_nothing_is_accepted():
+    with pytest.raises(Refused, match="nobody offered anything else"):
+        REQUEST.reduced(REQUEST.terms, "v2", ())
+
+
+def test_what_is_closed_has_no_offer():
+    vote = Decision(
+        id="d", request_id="r1", approver="bob", person="bob", verdict=Verdict.APPROVE, stage="", decided_at=NOON
+    )
+    offer = CounterOffer(
+        approver="bob", entitlement="pg/viewer", duration=HOUR / 2, reason="enough", offered_at=NOON, vote=vote
+    )
+    assert REQUEST.countered(offer).after(RequestEvent.CANCEL, at=NOON).counter is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lapse.control.circumstances import OnCall, moment_at, on_call_by, on_call_for, pending_after, relevant
@@ -60,8 +60,9 @@ async def waiting_for(control: Control, actor: Actor) -> Sequence[Waiting]:
         acting_principal(actor, catalog)
         person = catalog.person_of(actor.name)
         found: list[Waiting] = []
+        now = await moment_at(reader, control.now(), {})
         for request in pending if person else ():
-            moment = await moment_at(reader, control.now(), relevant(on_call, request))
+            moment = replace(now, on_call=relevant(on_call, request))
             result = tally(request, await reader.decisions(request.id), catalog, moment)
             found += _open_to(person or "", request, result)
         return found

@@ -80,7 +80,8 @@ def _what(request: Request) -> str:
 
 
 def _askers(request: Request) -> list[str]:
-    return sorted({request.requester, request.beneficiary})
+    """Who asked and benefits; of an agent also the person it acts for, since it reads no mail."""
+    return sorted({request.requester, request.beneficiary, request.sponsor} - {""})
 
 
 def _notice(kind: NoticeKind, request: Request, to: Iterable[str], text: str, at: datetime) -> Notice:
