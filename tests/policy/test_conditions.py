@@ -173,7 +173,17 @@ WRONG = [
     ("true\x00", 4, "control character", ""),
     ("x" * 2_001, 0, "longer than 2000 characters", ""),
     ("1" + " + 1" * MOST_TOKENS + " == 1", None, f"more than {MOST_TOKENS} words and signs", ""),
-    ("(" * 300 + "true" + ")" * 300, None, "not an expression", ""),
+    ("(" * 300 + "true" + ")" * 300, 40, "the condition is nested more than 40 deep", ""),
+    ("(" * 999, 40, "the condition is nested more than 40 deep", ""),
+    ("[" * 999 + "]" * 999, 40, "the condition is nested more than 40 deep", ""),
+    ("size(" * 330 + "1" + ")" * 330 + " > 0", 204, "the condition is nested more than 40 deep", ""),
+    ("!(" * 190, 81, "the condition is nested more than 40 deep", ""),
+    ("true ? true : " * 99 + "true", None, "the condition is nested too deeply", ""),
+    ("true?", 0, "this is not an expression: something is missing", ""),
+    ("principal.name.matches(r'(?x) a { 9 0 0 0 }')", 23, "written without the flag `x`", "leave the flag out"),
+    ("principal.name.matches(r'(?ix)a')", 23, "written without the flag `x`", ""),
+    ("request.duration < duration('9999999999999h')", 28, "is longer than 36500 days", "no access is that long"),
+    ("request.duration > duration('-99999999h')", 28, "is longer than 36500 days", ""),
     ("'\ud800' == ''", None, "", ""),
     ("9223372036854775808 == 1", 0, "invalid int literal", ""),
 ]
@@ -204,6 +214,24 @@ def test_a_missing_key_fails_with_its_name():
 def test_whatever_goes_wrong_is_a_condition_error(text):
     with pytest.raises(ConditionError):
         holds(text, justification="0", context={"n": "text"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9223372036854775807 + 1 > 0",
+        "request.justification.size() * 9223372036854775807 > 0",
+        'timestamp("9999-12-31T23:59:59Z") + request.duration > request.at',
+    ],
+)
+def test_what_becomes_too_large_fails_instead_of_turning_round(text):
+    with pytest.raises(ConditionError, match="a number, a time or a duration becomes too large"):
+        holds(text, justification="because")
+
+
+@pytest.mark.parametrize("text", ["((" * 20 + "true" + "))" * 20, "[[[1]]].size() == 1", '"((((" + "[[[[" != "{{{{"'])
+def test_brackets_within_bounds_and_brackets_in_texts_are_fine(text):
+    assert holds(text) is True
 
 
 def test_a_method_of_another_type_says_so():
@@ -272,7 +300,7 @@ def test_every_method_of_the_table_is_one_of_the_engine(name):
                "timestamp": "request.at", "duration": "request.duration"}  # fmt: skip
     for receiver in receivers:
         call = f"{samples[receiver]}.{name}({', '.join(['request.justification'] * len(args))})"
-        value = cel.compile(call).execute(view_of(ask()))
+        value = cel.compile(call).execute(view_of(ask()).context)
         assert type(value).__name__ == result.name
 
 
@@ -283,7 +311,7 @@ def test_every_function_of_the_table_is_one_of_the_engine(name):
                "map": "{}", "int": "1", "uint": "1u", "double": "1.0", "timestamp": "request.at",
                "duration": "request.duration"}  # fmt: skip
     for kind in accepted:
-        cel.compile(f"{name}({samples[kind]})").execute(view_of(ask()))
+        cel.compile(f"{name}({samples[kind]})").execute(view_of(ask()).context)
 
 
 def test_conditions_are_equal_when_their_text_is():

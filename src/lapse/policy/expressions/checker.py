@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
 
 from lapse.policy.expressions.syntax import (
     Binary,
@@ -35,16 +34,17 @@ from lapse.policy.expressions.types import (
     VARIABLES,
     Type,
 )
+from lapse.policy.expressions.work import repeats_of
 from lapse.policy.problems import nearest
 
 DEEPEST_MACROS = 2
-"""`exists` within `exists` and no deeper, so that no expression takes long, however many groups there are."""
+"""`exists` within `exists` and no deeper; `work` bounds how long those take."""
 
 WEIGHT = 1_000
 """The most characters of a pattern times its counted repetitions."""
 
 _ODD_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[^\\\"']")
-_REPEATS = re.compile(r"\{\s*([0-9]*)\s*(?:,\s*([0-9]*)\s*)?\}")
+_SPACED = re.compile(r"\(\?[a-zA-Z-]*x")
 _NUMBERS = frozenset({"int", "uint", "double"})
 _ORDERED = _NUMBERS | {"string", "timestamp", "duration"}
 _SUMS: Mapping[tuple[str, str, str], str] = {
@@ -244,7 +244,9 @@ class _Checker:
             self.fault(pattern.at, "a pattern must be written out", 'as in `matches("^OPS-")`')
         elif pattern.source[0] not in "rR" and _ODD_ESCAPE.search(pattern.source):
             self.fault(pattern.at, "a pattern with escapes must be a raw text", 'as in `matches(r"^OPS-\\d+$")`')
-        elif _weight(pattern.source) > WEIGHT:
+        elif _SPACED.search(pattern.source):
+            self.fault(pattern.at, "a pattern is written without the flag `x`", "leave the flag out")
+        elif len(pattern.source) * repeats_of(pattern.source) > WEIGHT:
             self.fault(pattern.at, "the pattern is too long or repeats too much", "use `startsWith` or `contains`")
         elif self._macros > 1:
             self.fault(node.at, "`matches` is not used in nested `exists` and the like", "use `startsWith`")
@@ -294,10 +296,6 @@ class _Checker:
         if node.name == "map":
             return Type("list", of=bodies[-1])
         return Type("list", of=inside) if node.name == "filter" else BOOL
-
-
-def _weight(pattern: str) -> int:
-    return len(pattern) * prod(max(int(most or least or 1), 1) for least, most in _REPEATS.findall(pattern))
 
 
 def _may_equal(left: Type, right: Type) -> bool:

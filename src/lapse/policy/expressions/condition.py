@@ -9,19 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from lapse.domain.names import shown
 from lapse.policy.expressions.checker import Fault, check
-from lapse.policy.expressions.reader import LONGEST, ReadError, read
+from lapse.policy.expressions.reader import LONGEST, ReadError, check_size, read
 from lapse.policy.expressions.sight import EVERYTHING, Sight, sight_of
 from lapse.policy.expressions.syntax import Literal, Node, calls
+from lapse.policy.expressions.work import MOST_STEPS, Steps, steps_for, steps_of
 from lapse.policy.values import Ask
 
 _ENGINE_ERROR = re.compile(r"ERROR: <input>:(\d{1,9}):(\d{1,9}): ([^\n]*)")
 _UNKNOWN = re.compile(r"Undefined variable or function: '(\w+)'")
 _FIRST_CONTROL = 0x20
 _LONGEST_LABEL = 120
+_LONGEST_DURATION = timedelta(days=36_500)
 
 
 class ConditionError(Exception):
@@ -37,6 +40,14 @@ class ConditionFaults(Exception):  # noqa: N818  it carries the faults, it is no
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A question as the engine reads it, and how many values are in the largest of its lists and maps."""
+
+    context: Any
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A checked CEL expression; `label` is its text on one line, short and safe to show. Equal when the text is.
 
@@ -46,15 +57,18 @@ class Condition:
     text: str
     label: str = field(repr=False, compare=False)
     sight: Sight = field(repr=False, compare=False)
+    _steps: Steps = field(repr=False, compare=False)
     _program: Any = field(repr=False, compare=False)
 
-    def holds(self, view: Any) -> bool:
+    def holds(self, view: View) -> bool:
         """Whether the condition is true in `view` (of `view_of`, with `sight` or more).
 
         Raises:
-            ConditionError: it could not be evaluated, or gave something other than true or false.
+            ConditionError: it could not be evaluated, would take too long, or gave something other than true or false.
         """
-        result = _guarded(self._program.execute, view)
+        if steps_for(self._steps, view.values) > MOST_STEPS:
+            raise ConditionError(f"going through {view.values} values takes too long")
+        result = _guarded(self._program.execute, view.context)
         if type(result) is not bool:
             raise ConditionError(f"the condition gave {type(result).__name__}, not true or false")
         return result
@@ -67,8 +81,9 @@ def compile_condition(text: str) -> Condition:
     control = next((at for at, char in enumerate(text) if ord(char) < _FIRST_CONTROL and char not in "\n\t"), None)
     if control is not None:
         raise ConditionFaults((Fault(at=control, message="the condition contains a control character"),))
-    program = _compiled(text)
     try:
+        check_size(text)
+        program = _compiled(text)
         tree = read(text)
         faults = check(tree) or tuple(_bad_constants(tree))
     except ReadError as error:
@@ -77,7 +92,8 @@ def compile_condition(text: str) -> Condition:
         faults = (Fault(at=0, message="the condition is nested too deeply"),)
     if faults:
         raise ConditionFaults(faults)
-    return Condition(text, shown(" ".join(text.split()), longest=_LONGEST_LABEL), sight_of(tree), program)
+    label = shown(" ".join(text.split()), longest=_LONGEST_LABEL)
+    return Condition(text, label, sight_of(tree), steps_of(tree), program)
 
 
 def constant_of(source: str) -> object:
@@ -87,7 +103,7 @@ def constant_of(source: str) -> object:
     return _guarded(_guarded(cel.compile, source).execute, {})
 
 
-def view_of(ask: Ask, sight: Sight = EVERYTHING) -> Any:
+def view_of(ask: Ask, sight: Sight = EVERYTHING) -> View:
     """What `sight` names of `ask`, as the engine reads it. Costs more than running a condition, so it is shared.
 
     Raises:
@@ -95,7 +111,20 @@ def view_of(ask: Ask, sight: Sight = EVERYTHING) -> Any:
     """
     import cel
 
-    return _guarded(cel.Context, variables_of(ask, sight))
+    variables = variables_of(ask, sight)
+    attributes = [part for name, whole in variables.items() if name != "context" for part in whole.values()]
+    values = max(map(_values_in, [*attributes, variables.get("context")]))
+    return View(_guarded(cel.Context, variables), values)
+
+
+def _values_in(whole: object) -> int:
+    """How many values are in a list or map, and in what is in it."""
+    count, found = 0, [whole]
+    while found:
+        one = found.pop()
+        found += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        count += 1
+    return count - 1
 
 
 def variables_of(ask: Ask, sight: Sight = EVERYTHING) -> dict[str, Any]:
@@ -157,6 +186,10 @@ def _offset(text: str, line: int, column: int) -> int:
 
 
 def _plain(words: str) -> str:
+    if "Recursion limit" in words:
+        return "the condition is nested too deeply"
+    if words.startswith("Incomplete"):
+        return "this is not an expression: something is missing"
     words = re.sub(r" expecting .*", "", words.removeprefix("Syntax error: "))
     words = words.replace("'<EOF>'", "the end of the condition")
     words = re.sub(r"^(mismatched|extraneous) input ", "unexpected ", words)
@@ -172,10 +205,15 @@ def _bad_constants(tree: Node) -> list[Fault]:
         source = call.args[0].source
         probe = f'"".matches({source})' if call.name == "matches" else f"{call.name}({source})"
         try:
-            _guarded(_compiled(probe).execute, {})
+            value = _guarded(_compiled(probe).execute, {})
         except (ConditionError, ConditionFaults):
             faults.append(Fault(at=call.args[0].at, message=f"{source} is not a {_CONSTANT[call.name][0]}",
                                 hint=_CONSTANT[call.name][1]))  # fmt: skip
+            continue
+        if isinstance(value, timedelta) and abs(value) > _LONGEST_DURATION:
+            # The engine cuts it off at 292 years without a word.
+            message = f"{source} is longer than {_LONGEST_DURATION.days} days"
+            faults.append(Fault(at=call.args[0].at, message=message, hint="no access is that long"))
     return faults
 
 
@@ -200,6 +238,8 @@ def _guarded(work: Any, argument: Mapping[str, object] | str) -> Any:
 
 def _first_sentence(error: BaseException) -> str:
     text = str(error)
+    if text.startswith("Arithmetic overflow"):
+        return "a number, a time or a duration becomes too large"
     if text.startswith("Failed to parse"):
         return text
     unknown = _UNKNOWN.match(text)

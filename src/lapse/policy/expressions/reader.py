@@ -41,7 +41,12 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _LEVELS = (("||",), ("&&",), ("<", "<=", ">", ">=", "==", "!=", "in"), ("+", "-"), ("*", "/", "%"))
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _CONSTANTS = {"true": "bool", "false": "bool", "null": "null"}
+
+
+DEEPEST = 40
+"""Brackets within brackets: the engine bears twice as many, but not on a small stack."""
 
 
 class ReadError(Exception):
@@ -65,6 +70,24 @@ def read(text: str) -> Node:
     return _Reader(_tokens(text)).whole()
 
 
+def check_size(text: str) -> None:
+    """Raise `ReadError` if `text` has more words and signs, or deeper brackets, than anything that is run may have.
+
+    To be called before the engine sees it: what is nested too deeply ends its whole process.
+    """
+    at = count = depth = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        sign = match.group() if match is not None else text[at]
+        count += match is not None and match.lastgroup != "blank"
+        depth += (sign in _OPENING) - (sign in _CLOSING)
+        if count > MOST_TOKENS:
+            raise ReadError(at, f"the condition has more than {MOST_TOKENS} words and signs")
+        if depth > DEEPEST:
+            raise ReadError(at, f"the condition is nested more than {DEEPEST} deep")
+        at += len(sign)
+
+
 def _tokens(text: str) -> list[_Token]:
     tokens: list[_Token] = []
     at = 0
@@ -74,8 +97,6 @@ def _tokens(text: str) -> list[_Token]:
             raise ReadError(at, f"`{text[at]}` is not used in conditions")
         if match.lastgroup != "blank":
             tokens.append(_Token(at, str(match.lastgroup), match.group()))
-        if len(tokens) > MOST_TOKENS:
-            raise ReadError(at, f"the condition has more than {MOST_TOKENS} words and signs")
         at = match.end()
     tokens.append(_Token(len(text), "end", "the end"))
     return tokens
