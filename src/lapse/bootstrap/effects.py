@@ -5,9 +5,10 @@ Called by the API, for `lapse policy replay` and for each proposal. Whatever can
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lapse.bootstrap.apart import apart
 from lapse.bootstrap.app import App
@@ -15,11 +16,14 @@ from lapse.control.replays import OnProgress, replay_ledger
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import LapseError, Refused
 from lapse.policy import Policy, lint, parse
-from lapse.policy.effects import ClaimEffect, DiffEffect, Effects, ProofOutcome
+from lapse.policy.effects import ClaimEffect, DiffEffect, Effects
+from lapse.policy.proof.outcomes import claim_effects
 from lapse.policy.replay import ReplayReport
 from lapse.ports import PolicyVersion, Reader
 
 MOST_WARNINGS = 100
+TIME_FOR_A_CLAIM = timedelta(seconds=10)
+"""After which a claim counts as unknown, and somebody has to accept that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,7 @@ async def effects_of(app: App, files: Mapping[str, str], since: datetime) -> Com
         replay, missing = await _replayed(own, policy, since, until)
         effects = Effects(
             diff=difference(old, policy),
-            claims=claims(policy, catalog),
+            claims=claims(policy),
             replay=replay,
             replay_missing=missing,
             warnings=tuple(map(str, lint(policy, catalog)[:MOST_WARNINGS])),
@@ -66,11 +70,9 @@ async def effects_of(app: App, files: Mapping[str, str], since: datetime) -> Com
     return await apart(app, work)
 
 
-def claims(policy: Policy, catalog: Catalog) -> tuple[ClaimEffect, ...]:
-    """What can be said of each claim of `policy`."""
-    del catalog
-    why = "it was not computed"
-    return tuple(ClaimEffect(name=claim.name, outcome=ProofOutcome.UNKNOWN, detail=why) for claim in policy.claims)
+def claims(policy: Policy) -> tuple[ClaimEffect, ...]:
+    """What can be said of each claim of `policy`, for all people and things there could be."""
+    return claim_effects(policy, timeout=TIME_FOR_A_CLAIM, clock=time.monotonic)
 
 
 def difference(old: PolicyVersion, new: Policy) -> DiffEffect:

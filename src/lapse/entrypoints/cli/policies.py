@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lapse.domain.errors import InvalidInput
-from lapse.entrypoints.cli import policy_format, policy_proposals, policy_replay
+from lapse.entrypoints.cli import policy_format, policy_proofs, policy_proposals, policy_replay
 from lapse.entrypoints.cli.asking import (
     Because,
     Beneficiary,
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     command(policy, "explain")(explain)
     command(policy, "apply")(apply)
     command(policy, "show")(show)
+    command(policy, "prove")(policy_proofs.prove)
     command(policy, "replay")(policy_replay.replay)
     policy_proposals.register(policy)
 

@@ -14,11 +14,14 @@ from datetime import UTC, datetime, timedelta
 from lapse.policy.proof.logic import Formula, Number, no, same
 from lapse.policy.proof.texts import NAMES, TEXTS
 from lapse.policy.proof.vocabulary import Members, Text, Vocabulary
+from lapse.policy.rules import Budget
 from lapse.policy.values import Ask, PrincipalFacts
+from lapse.policy.windows import Window
 
 Look = Callable[[Ask], bool]
 
 MICROSECONDS = 1_000_000
+WEEK = 7 * 24 * 3600 * MICROSECONDS
 KINDS = ("person", "service", "agent")
 LISTS = ("groups", "humans", "human_groups")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -112,7 +115,12 @@ class Looked:
 
 
 class AskedModel:
-    """A request of which nothing is known. Times are microseconds since 1970, `duration` and `total` seconds."""
+    """A request of which nothing is known. Times are microseconds since 1970, `duration` and `total` seconds.
+
+    `begins_at` is from when it is asked for, `held_from` when the access would really begin, which can be later if
+    somebody has to agree first. `windows` tells for each whether all of the access is within them,
+    `budgets` whether enough of each is left. `phases` are the times of the week that matter.
+    """
 
     def __init__(self) -> None:
         words = self.words = Vocabulary()
@@ -124,12 +132,28 @@ class AskedModel:
         self.total: Number = words.integer("total")
         self.at: Number = words.integer("at")
         self.begins_at: Number = words.integer("begins_at")
+        self.held_from: Number = words.integer("held_from")
         self.for_self = words.boolean("for_self")
         self.is_extension = words.boolean("is_extension")
         self.break_glass = words.boolean("break_glass")
         self.answers = self.beneficiary.lists["humans"].has(self.requester.text("person"))
+        self.phases: dict[str, Number] = {}
+        self._times = {getattr(self, name).get_id(): name for name in ("at", "begins_at", "held_from")}
         self.looks: dict[str, Looked] = {}
+        self.windows: dict[tuple[Window, ...], Formula] = {}
+        self.budgets: dict[Budget, Formula] = {}
         self._texts: dict[str, Callable[[Ask], str]] = {}
+        self.resource("name")
+        self.entitlement("role")
+
+    def phase(self, time: Number) -> Number:
+        """How far into its week, counted from 1970, one of the three times is."""
+        name = self._times[time.get_id()]
+        return self.phases.setdefault(name, self.words.integer(f"phase of {name}"))
+
+    def is_time(self, value: Number) -> bool:
+        """Whether it is one of the three times, and no sum of them."""
+        return not isinstance(value, int) and value.get_id() in self._times
 
     @property
     def principals(self) -> tuple[PrincipalModel, PrincipalModel]:
@@ -189,6 +213,7 @@ class AskedModel:
         yield self.total == seconds(ask.total_duration)
         yield self.at == microseconds(ask.at)
         yield self.begins_at == microseconds(ask.begins_at)
+        yield self.held_from == self.begins_at
         yield self.for_self == ask.for_self
         yield self.is_extension == ask.is_extension
         yield self.break_glass == ask.break_glass

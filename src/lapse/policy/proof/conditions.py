@@ -256,7 +256,7 @@ class ConditionModel:
         words = self.asked.words
         match left, right:
             case Word(), Word():
-                return Truth(words.equal(left.text, right.text), either(left.error, right.error))
+                return Truth(words.compare(left.text, right.text), either(left.error, right.error))
             case (FullName(), Word(text=text, error=error)) | (Word(text=text, error=error), FullName()):
                 if text.known is not None:
                     return Truth(self._full_name("is", text.known), error)
@@ -278,6 +278,7 @@ class ConditionModel:
             error = any_of([*(option.error for option in options), getattr(left, "error", False)])
             return Truth(any_of(option.holds for option in options), error)
         if isinstance(left, Word) and isinstance(right, Listed) and right.members is not None:
+            self.asked.words.compared.update([left.text.name] if left.text.known is None else [])
             return Truth(right.members.has(left.text), left.error)
         return self._free(at, "`in` with what is not modelled")
 
@@ -323,7 +324,9 @@ class ConditionModel:
         if node.name == "size" and isinstance(receiver, Word):
             return Size(receiver.text, receiver.error)
         if node.name in CLOCK and isinstance(receiver, Amount) and receiver.unit == "timestamp":
-            return Amount(CLOCK[node.name](receiver.value), "int", receiver.error)
+            known = self.asked.is_time(receiver.value)
+            time = self.asked.phase(receiver.value) if known else receiver.value
+            return Amount(CLOCK[node.name](time), "int", receiver.error)
         return self._anything(f"`{node.name}`")
 
     def _tested(self, node: Call, receiver: Value, argument: str) -> Value:

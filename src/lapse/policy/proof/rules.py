@@ -32,7 +32,7 @@ from lapse.policy.proof.logic import (
 )
 from lapse.policy.proof.texts import at_least_long_stripped, exactly, spelled, wildcard
 from lapse.policy.results import Status
-from lapse.policy.rules import JustificationNeed, Limit, Needs, Offer, Policy, Selector, TicketNeed
+from lapse.policy.rules import Budget, JustificationNeed, Limit, Needs, Offer, Policy, Selector, TicketNeed
 from lapse.policy.values import Ask, TicketStatus
 from lapse.policy.windows import Window
 
@@ -242,12 +242,22 @@ class RulesModel:
             parts.append(self._ticketed(needs.ticket))
         if needs.windows:
             parts.append(self.within(needs.windows))
-        parts += [self._looked_up(part) for part in _past(needs)]
+        if needs.budget is not None:
+            parts.append(self._left_of(needs.budget))
+        if needs.cooldown is not None:
+            parts.append(self._looked_up(Needs(cooldown=needs.cooldown)))
+        if needs.quota is not None:
+            parts.append(self._looked_up(Needs(quota=needs.quota)))
         return all_of(parts)
 
     def within(self, windows: tuple[Window, ...]) -> Formula:
         """All of the access is within `windows`."""
-        return self._looked_up(Needs(windows=windows))
+        within = self.asked.windows[windows] = self._looked_up(Needs(windows=windows))
+        return within
+
+    def _left_of(self, budget: Budget) -> Formula:
+        left = self.asked.budgets[budget] = self._looked_up(Needs(budget=budget))
+        return left
 
     def _looked_up(self, needs: Needs) -> Formula:
         return self.asked.look(f"needs {needs}", partial(_meets, needs))
@@ -271,18 +281,6 @@ class RulesModel:
             silent = asked.look("ticket is unreachable", partial(_ticket_is, TicketStatus.UNREACHABLE))
             parts.append(either(is_open, both(silent, need.allow_unreachable)))
         return all_of(parts)
-
-
-def _past(needs: Needs) -> list[Needs]:
-    """The parts of `needs` that look at the past, each by itself."""
-    parts = []
-    if needs.budget is not None:
-        parts.append(Needs(budget=needs.budget))
-    if needs.cooldown is not None:
-        parts.append(Needs(cooldown=needs.cooldown))
-    if needs.quota is not None:
-        parts.append(Needs(quota=needs.quota))
-    return parts
 
 
 def _meets(needs: Needs, ask: Ask) -> bool:

@@ -25,6 +25,10 @@ Theory = Callable[["Found"], Iterable[Formula]]
 MOST_ROUNDS = 2_000
 """Lemmas after which a question counts as too hard."""
 
+_FEW_ROUNDS = 10
+_ALONE = ("resource.", "entitlement.", "justification", "ticket.")
+"""Texts that nothing is compared with but where a rule does: that two of them are the same means nothing."""
+
 _MOST_MILLISECONDS = 2**31 - 1
 
 
@@ -34,11 +38,14 @@ class OutOfTime(Exception):  # noqa: N818  it is an outcome: the answer is not k
 
 @dataclass
 class Found:
-    """A request as asked for: what every text is, and what every formula comes to."""
+    """A request as asked for: what every text is, and what every formula comes to.
+
+    `proposals` are what a theory would rather have.
+    """
 
     model: Any
     texts: dict[str, str] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
+    proposals: list[Formula] = field(default_factory=list)
 
     def true(self, formula: Formula) -> bool:
         """Whether `formula` is true of it."""
@@ -101,23 +108,26 @@ class Solver:
 
     def _try(self, asserted: list[Any]) -> Found | None:
         try:
-            return self._look(asserted)
+            return self._look(asserted, _FEW_ROUNDS)
         except (OutOfTime, TooHard):
             return None
 
-    def _look(self, asserted: list[Any]) -> Found | None:
+    def _look(self, asserted: list[Any], rounds: int = MOST_ROUNDS) -> Found | None:
         learned: list[Formula] = []
         self._solver.push()
         try:
             self._solver.add(asserted)
-            for _ in range(MOST_ROUNDS):
+            for _ in range(rounds):
                 model = self._model()
                 if model is None:
                     return None
                 found = Found(model)
-                lemmas = [*self._texts(found)] or [lemma for theory in self._theories for lemma in theory(found)]
+                lemmas = self._lemmas(found)
                 if not lemmas:
                     return found
+                proposed = self._proposed(found)
+                if proposed is not None:
+                    return proposed
                 self.rounds += 1
                 learned += lemmas
                 self._solver.add([self._term(lemma) for lemma in lemmas])
@@ -125,6 +135,23 @@ class Solver:
         finally:
             self._solver.pop()
             self.add(learned)
+
+    def _lemmas(self, found: Found) -> list[Formula]:
+        return [*self._texts(found)] or [lemma for theory in self._theories for lemma in theory(found)]
+
+    def _proposed(self, found: Found) -> Found | None:
+        """What a theory proposes instead, if it can be."""
+        for proposal in found.proposals:
+            self._solver.push()
+            try:
+                self._solver.add(self._term(proposal))
+                model = self._model()
+                better = Found(model) if model is not None else None
+                if better is not None and not self._lemmas(better):
+                    return better
+            finally:
+                self._solver.pop()
+        return None
 
     def _model(self) -> Any:
         left = self.until - self._clock()
@@ -141,10 +168,11 @@ class Solver:
 
     def _texts(self, found: Found) -> Iterator[Formula]:
         """Give every text a spelling; or say why the sets it should be in cannot go together."""
-        same: dict[int, list[Text]] = {}
-        for text in self._words.unknown.values():
-            same.setdefault(found.number(text.number), []).append(text)
-        for number, texts in same.items():
+        same: dict[tuple[int, str], list[Text]] = {}
+        for name, text in self._words.unknown.items():
+            alone = name.startswith(_ALONE) and name not in self._words.compared
+            same.setdefault((found.number(text.number), name if alone else ""), []).append(text)
+        for (number, _), texts in same.items():
             spelling = self._words.spelling(number)
             if spelling is not None:
                 yield from self._written(found, texts, spelling)
@@ -175,8 +203,6 @@ class Solver:
         taken = frozenset(found.texts.values())
         if isinstance(spelled, str) and spelled in taken:
             spelled = find(Wanted(inside, outside, domain, written | taken), prefer)
-            if isinstance(spelled, Clash):
-                raise TooHard
         return spelled
 
 

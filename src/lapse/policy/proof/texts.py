@@ -200,6 +200,7 @@ class Clash:
 
 def find(wanted: Wanted, prefer: Iterable[str] = ()) -> str | Clash:
     """A text as `wanted`, one of `prefer` if it fits; or why there is none. `TooHard` if that takes too long."""
+    prefer = tuple(prefer)
     for text in prefer:
         if _fits(text, wanted):
             return text
@@ -215,7 +216,14 @@ def find(wanted: Wanted, prefer: Iterable[str] = ()) -> str | Clash:
         elif found in wanted.avoid:
             unless.add(found)
         else:
-            return found
+            return next((text for text in _with_sentences(found, prefer) if _fits(text, wanted)), found)
+
+
+def _with_sentences(found: str, prefer: Iterable[str]) -> Iterator[str]:
+    """What was found with words around it, where words are preferred: so it can say something, too."""
+    for text in prefer:
+        if " " in text:
+            yield from (f"{found} {text}", f"{text} {found}", f"{text}{found}")
 
 
 def _fits(text: str, wanted: Wanted) -> bool:

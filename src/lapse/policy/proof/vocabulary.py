@@ -41,13 +41,14 @@ class Members:
 
 
 class Vocabulary:
-    """All texts and sets of texts of one problem."""
+    """All texts and sets of texts of one problem. `asked` has by text what was asked of it."""
 
     def __init__(self) -> None:
         self.context = new_context()
         self.known: dict[str, Text] = {}
         self.unknown: dict[str, Text] = {}
         self.asked: dict[str, dict[TextSet, Formula]] = {}
+        self.compared: set[str] = set()
         self._relations: dict[TextSet, Any] = {}
         self._written: dict[int, str] = {}
         self._booleans: dict[str, Formula] = {}
@@ -101,6 +102,12 @@ class Vocabulary:
         if one.known is not None and other.known is not None:
             return one.known == other.known
         return True if one is other else one.number == other.number
+
+    def compare(self, one: Text, other: Text) -> Formula:
+        """As `equal`, where a rule asks it: of two that are both unknown it is kept that they were `compared`."""
+        if one.known is None and other.known is None:
+            self.compared.update((one.name, other.name))
+        return self.equal(one, other)
 
     def members(self, name: str) -> Members:
         """The unknown list called `name`."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 from lapse.domain.durations import LONGEST
-from lapse.policy.proof.asked import KINDS, AskedModel, PrincipalModel, microseconds, seconds
+from lapse.policy.proof.asked import KINDS, WEEK, AskedModel, PrincipalModel, microseconds, seconds
 from lapse.policy.proof.logic import Formula, any_of, both, implies, no, same
 from lapse.policy.proof.vocabulary import Members, Text
 from lapse.policy.rules import Fact
@@ -25,6 +25,7 @@ def world(asked: AskedModel, facts: Iterable[Fact]) -> Iterator[Formula]:
     """What is true of `asked`. To be called when all rules were made formulas of, so that no text is missed."""
     facts = tuple(facts)
     yield from _request(asked)
+    yield from _weeks(asked)
     for principal in asked.principals:
         yield from _facts(asked, principal, facts)
         yield from _principal(asked, principal)
@@ -35,15 +36,15 @@ def contradictions(facts: Iterable[Fact]) -> Iterator[tuple[str, tuple[Fact, ...
     """Groups that could have no member if all `facts` were true, each with the facts that exclude it."""
     facts = tuple(facts)
     for group in sorted({party for fact in facts for party in (*fact.disjoint, fact.subset) if party}):
-        around = _around(group, facts)
+        wider = around(group, facts)
         for fact in facts:
-            inside = [around[party] for party in fact.disjoint if party in around]
+            inside = [wider[party] for party in fact.disjoint if party in wider]
             if len(inside) > 1:
                 yield group, tuple(dict.fromkeys((*inside[0], *inside[1], fact)))
                 break
 
 
-def _around(group: str, facts: tuple[Fact, ...]) -> dict[str, tuple[Fact, ...]]:
+def around(group: str, facts: tuple[Fact, ...]) -> dict[str, tuple[Fact, ...]]:
     """The groups that every member of `group` is in, each with the facts that say so."""
     found: dict[str, tuple[Fact, ...]] = {group: ()}
     queue = [group]
@@ -62,6 +63,15 @@ def _request(asked: AskedModel) -> Iterator[Formula]:
     yield both(asked.duration > 0, asked.duration <= seconds(LONGEST), asked.total >= asked.duration)
     yield implies(asked.is_extension, asked.total > asked.duration)
     yield implies(no(asked.is_extension), asked.begins_at - asked.at <= microseconds(_AHEAD))
+
+
+def _weeks(asked: AskedModel) -> Iterator[Formula]:
+    """How times and times of the week go together; said this way, it is easy for the solver."""
+    for name, phase in sorted(asked.phases.items()):
+        time, week = getattr(asked, name), asked.words.integer(f"week of {name}")
+        yield both(phase >= 0, phase < WEEK, time == week * WEEK + phase)
+    for (one, phase), (other, its_phase) in combinations(sorted(asked.phases.items()), 2):
+        yield implies(getattr(asked, one) == getattr(asked, other), phase == its_phase)
 
 
 def _principal(asked: AskedModel, principal: PrincipalModel) -> Iterator[Formula]:
@@ -105,6 +115,11 @@ def _one_principal(asked: AskedModel) -> Iterator[Formula]:
         parts += [same(mine.has(text), theirs.has(text)) for text in _texts(mine, theirs)]
     for part in parts:
         yield implies(asked.for_self, part)
+    for alias, person in ((requester, beneficiary), (beneficiary, requester)):
+        is_alias = words.equal(alias.text("person"), person.text("name"))
+        theirs, own = person.lists["groups"], alias.lists["groups"]
+        for text in _texts(theirs, own):
+            yield implies(both(is_alias, theirs.has(text)), own.has(text))
 
 
 def _texts(*lists: Members) -> list[Text]:
