@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lapse.control.context import Control
-from lapse.control.guards import acting_principal
+from lapse.control.guards import acting_principal, refuse_locked_actor
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.delegations import Delegation
@@ -53,6 +53,7 @@ async def create_delegation(control: Control, actor: Actor, wanted: NewDelegatio
     async def work(tx: Transaction) -> Delegation:
         now, catalog = control.now(), await tx.catalog()
         acting_principal(actor, catalog)
+        await refuse_locked_actor(tx, actor)
         principal = wanted.principal or actor.name
         _refuse_others(actor, principal, wanted.delegate, catalog)
         _check_persons(principal, wanted.delegate, catalog)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from lapse.control.circumstances import moment_at, on_call_by
@@ -11,6 +12,7 @@ from lapse.control.notices import post
 from lapse.domain.approval import tally
 from lapse.domain.approvers import rotas_of
 from lapse.domain.durations import human_duration
+from lapse.domain.errors import LapseError
 from lapse.domain.notices import Notice, NoticeKind
 from lapse.domain.requests import Request, RequestState
 from lapse.ports import Transaction
@@ -30,7 +32,15 @@ async def tell_approvers(control: Control, tx: Transaction, request: Request) ->
 
 
 async def tell_on_call(control: Control, requests: Sequence[Request]) -> None:
-    """Tell those who may decide on new requests because they are on call: rotas are asked outside of a transaction."""
+    """Tell those who may decide on new requests because they are on call: rotas are asked outside of a transaction.
+
+    The requests are made whether or not this works out, so it does not fail; who is not told now is reminded later.
+    """
+    with suppress(LapseError):
+        await _tell_on_call(control, requests)
+
+
+async def _tell_on_call(control: Control, requests: Sequence[Request]) -> None:
     pending = [one for one in requests if one.state is RequestState.PENDING and rotas_of(one.terms)]
     on_call = await on_call_by(control, [one.terms for one in pending])
     if not any(on_call.values()):

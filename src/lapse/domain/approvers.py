@@ -6,6 +6,7 @@ What is not known is nobody. Called by `approval` for each vote, and by whoever 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -94,6 +95,16 @@ def principals_of_delegate(person: str, moment: Moment, catalog: Catalog) -> dic
         for one in sorted(moment.delegations, key=lambda one: one.id, reverse=True)
         if one.in_force(moment.at) and catalog.person_of(one.delegate) == person != catalog.root_of(one.principal)
     }
+
+
+def delegates_of(persons: AbstractSet[str], moment: Moment, catalog: Catalog) -> frozenset[str]:
+    """Those who may act for any of `persons` at that moment."""
+    found = (
+        catalog.person_of(one.delegate)
+        for one in moment.delegations
+        if one.in_force(moment.at) and catalog.person_of(one.principal) in persons
+    )
+    return frozenset(person for person in found if person is not None)
 
 
 def acts_for_interested(names: Iterable[str], request: Request, catalog: Catalog) -> bool:

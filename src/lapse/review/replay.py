@@ -16,6 +16,7 @@ from lapse.domain.approval import tally
 from lapse.domain.approvers import (
     NOT_OPEN,
     Moment,
+    delegates_of,
     eligible_persons,
     interested_persons,
     principals_of_delegate,
@@ -151,7 +152,9 @@ class Replay:
         for one in tally(case.request, case.decisions, catalog, moment).stages:
             open_for = NOT_OPEN if one.opened_at is None else at - one.opened_at
             able = eligible_persons(one.stage, case.request, catalog, on_call=decision.on_call, open_for=open_for)
-            case.approvers.setdefault(one.stage.name, set()).update(able, one.through, interested)
+            case.approvers.setdefault(one.stage.name, set()).update(
+                able, delegates_of(able, moment, catalog), interested
+            )
         case.decisions.append(decision)
 
     def _just_changed(self, principal: str, at: datetime) -> bool:
