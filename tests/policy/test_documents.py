@@ -18,7 +18,11 @@ from support.policy_world import CATALOG, HOUR, TUESDAY, ask
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/policy.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
-FILES = {path.name: path.read_text() for path in sorted((ROOT / "examples/policy").glob("*.yaml"))}
+FILES = {
+    path.name: path.read_text()
+    for path in sorted((ROOT / "examples/policy").glob("*.yaml"))
+    if not path.name.endswith(".test.yaml")
+}
 EXAMPLE = parse(FILES)
 REASON = "looking into a failed payment"
 JIRA = Ticket(system="jira", number="PAY-7")

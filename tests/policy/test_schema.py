@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 import lapse.policy.schema as schema_module
 from lapse.policy import PolicyErrors, parse
-from lapse.policy.schema import policy_schema, schema_text
+from lapse.policy.schema import cases_schema, policy_schema, schema_text
 from support.policy_world import limit, offer
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +29,13 @@ def test_the_schema_is_one_of_its_draft():
 def test_the_committed_copies_are_the_generated_schema():
     assert (ROOT / "docs/policy.schema.json").read_text() == schema_text(), REGENERATE
     assert files(schema_module.__package__).joinpath("schema.json").read_text() == schema_text(), REGENERATE
+
+
+def test_the_schema_of_test_cases_is_kept_beside():
+    jsonschema.Draft202012Validator.check_schema(cases_schema())
+    hint = "run `python -m lapse.policy.schema cases > docs/policy-cases.schema.json` and copy it to src/lapse/policy"
+    assert (ROOT / "docs/policy-cases.schema.json").read_text() == schema_text("cases"), hint
+    assert files(schema_module.__package__).joinpath("cases.schema.json").read_text() == schema_text("cases"), hint
 
 
 def test_the_module_prints_it():

@@ -213,14 +213,14 @@ def _cost(terms: Terms) -> tuple[int, bool, timedelta]:
 
 
 def _allowed_reason(terms: Terms) -> str:
-    if terms.post_review is not None:
-        return (
-            f"offer `{terms.offer}` allows it at once as break-glass, to be reviewed within "
-            f"{human_duration(terms.post_review.within)}"
-        )
-    if not terms.stages:
-        return f"offer `{terms.offer}` allows it without approval"
     steps = (" and " if terms.in_parallel else ", then ").join(stage_words(stage) for stage in terms.stages)
+    if terms.post_review is not None:
+        # A limit may demand approvals of break-glass, too.
+        how = f"as break-glass with approval by {steps}" if steps else "at once as break-glass"
+        within = human_duration(terms.post_review.within)
+        return f"offer `{terms.offer}` allows it {how}, to be reviewed within {within}"
+    if not steps:
+        return f"offer `{terms.offer}` allows it without approval"
     return f"offer `{terms.offer}` allows it with approval by {steps}"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lapse.domain.errors import InvalidInput
-from lapse.entrypoints.cli import policy_format, policy_proofs, policy_proposals, policy_replay
+from lapse.entrypoints.cli import policy_format, policy_proofs, policy_proposals, policy_replay, policy_tests
 from lapse.entrypoints.cli.asking import (
     Because,
     Beneficiary,
@@ -29,6 +29,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(policy, name="policy")
     command(policy, "check")(check)
     command(policy, "fmt")(policy_format.fmt)
+    command(policy, "test")(policy_tests.run_tests)
+    command(policy, "schema")(policy_tests.schema)
     command(policy, "explain")(explain)
     command(policy, "apply")(apply)
     command(policy, "show")(show)
