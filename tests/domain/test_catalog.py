@@ -122,6 +122,16 @@ def test_a_person_is_always_an_active_person_that_exists(org, name):
 
 
 @given(organisations(), st.sampled_from((*EVERYONE, "ghost", "")))
+def test_everyone_behind_has_all_names_of_all_humans_behind(org, name):
+    """In any organisation, also where sponsors and aliases go round in circles."""
+    behind = org.everyone_behind(name)
+    assert org.names_of(name) <= behind
+    for other in behind:
+        assert org.names_of(other) <= behind
+        assert org.humans_behind(other) <= behind
+
+
+@given(organisations(), st.sampled_from((*EVERYONE, "ghost", "")))
 def test_all_names_of_a_principal_have_the_same_root(org, name):
     root = org.root_of(name)
     others = {other for other in org.principals if root and org.root_of(other) == root}

@@ -169,3 +169,19 @@ def test_overlap_is_a_live_grant_of_the_same_role_to_the_same_account():
     ]
 
     assert [other.id for other in holders_besides(ACTIVE, others)] == ["g2", "g3"]
+
+
+def test_what_is_suspended_is_due_when_it_lapses_and_goes_on_where_it_was():
+    tried = GRANT.postponed(error="the target is away", next_attempt_at=NOON + HOUR / 2)
+    held = tried.suspended("l1")
+    assert (held.state, held.suspended_by, held.due_at) == (GrantState.SCHEDULED, "l1", NOON + HOUR)
+    resumed = held.suspended("")
+    assert (resumed.suspended_by, resumed.due_at) == ("", NOON)
+    assert resumed.version == GRANT.version + 3
+    assert held.cancelled(EndReason.LOCKED, at=NOON).state is GrantState.ENDED
+
+
+@pytest.mark.parametrize("grant", [BEGUN, ACTIVE, REVOKING])
+def test_only_what_did_not_begin_can_wait(grant):
+    with pytest.raises(Refused, match="cannot wait"):
+        grant.suspended("l1")

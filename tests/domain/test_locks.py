@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lapse.domain.locks import Lock, LockKind
+from lapse.domain.catalog import Catalog
+from lapse.domain.locks import Lock, LockKind, covering_lock
+from lapse.domain.principals import Principal, PrincipalKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -49,3 +51,45 @@ def test_more_principals_never_uncover(kind, target, principals):
     held = lock(kind, target)
     if held.covers(principals=principals, entitlement="pg/reader"):
         assert held.covers(principals=[*principals, "one-more"], entitlement="pg/reader")
+
+
+PEOPLE = Catalog(
+    principals={
+        one.name: one
+        for one in (
+            Principal(name="ann"),
+            Principal(name="ann-admin", alias_of="ann"),
+            Principal(name="bot", kind=PrincipalKind.AGENT, sponsor="ann-admin"),
+            Principal(name="bot-2", alias_of="bot"),
+            Principal(name="cron", kind=PrincipalKind.SERVICE, owner="ann"),
+            Principal(name="zoe"),
+        )
+    }
+)
+ANNS = ["ann", "ann-admin", "bot", "bot-2", "cron"]
+
+
+@pytest.mark.parametrize(
+    ("target", "covered"),
+    [
+        ("ann", ANNS),
+        ("ann-admin", ANNS),
+        ("bot", ["bot", "bot-2"]),
+        ("bot-2", ["bot", "bot-2"]),
+        ("cron", ["cron"]),
+        ("zoe", ["zoe"]),
+        ("nobody", ["nobody"]),
+    ],
+)
+def test_a_lock_on_any_name_covers_who_stands_and_acts_for_it(target, covered):
+    held = lock(LockKind.PRINCIPAL, target)
+    names = [*PEOPLE.principals, "nobody"]
+    assert [name for name in names if covering_lock([held], PEOPLE, [name], "pg/reader")] == covered
+
+
+def test_the_first_lock_in_force_is_named():
+    gone = replace(lock(LockKind.EVERYTHING), id="l0", removed_by="cat", removed_at=NOON)
+    other = replace(lock(LockKind.RESOURCE, "pg"), id="l2")
+    found = covering_lock([gone, lock(LockKind.PRINCIPAL, "zoe"), other], PEOPLE, ["ann"], "pg/reader")
+    assert found == other
+    assert covering_lock([gone], PEOPLE, ["ann"], "pg/reader") is None

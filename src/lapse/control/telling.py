@@ -14,6 +14,7 @@ from lapse.domain.approvers import rotas_of
 from lapse.domain.durations import human_duration
 from lapse.domain.errors import LapseError
 from lapse.domain.notices import Notice, NoticeKind
+from lapse.domain.recurrence import recurrence_words
 from lapse.domain.requests import Request, RequestState
 from lapse.ports import Transaction
 
@@ -85,8 +86,10 @@ def countered(request: Request, at: datetime) -> Notice | None:
 
 def _what(request: Request) -> str:
     whom = "" if request.beneficiary == request.requester else f" for `{request.beneficiary}`"
+    sponsor = f" (who acts for `{request.sponsor}`)" if request.sponsor else ""
     length = human_duration(request.requested_duration)
-    return f"the request of `{request.requester}`{whom} for `{request.entitlement}` over {length}"
+    again = f", {recurrence_words(request.repeats)}" if request.repeats else ""
+    return f"the request of `{request.requester}`{whom}{sponsor} for `{request.entitlement}` over {length}{again}"
 
 
 def _askers(request: Request) -> list[str]:

@@ -6,8 +6,11 @@ from typing import Any
 
 import typer
 
+from lapse.domain.data import from_data
 from lapse.domain.durations import human_duration, parse_duration
 from lapse.domain.errors import InvalidInput
+from lapse.domain.recurrence import recurrence_words
+from lapse.domain.requests import Recurrence
 from lapse.entrypoints.cli.commands import command
 from lapse.entrypoints.cli.output import clock, duration, facts, plural, print_json, safe, say, when
 from lapse.entrypoints.cli.session import Session
@@ -46,11 +49,15 @@ def _waiting(one: dict[str, Any]) -> dict[str, Any]:
     return {
         "request": request["id"],
         "who": request["requester"] + (f" for {whom}" if whom else ""),
+        "acts for": request["sponsor"],
         "what": request["entitlement"],
+        "purpose": request["terms"]["purpose"],
+        "together with": f"the others of {request['bundle']}" if request["bundle"] else "",
         "why": request["justification"],
         "ticket": f"{request['ticket']['system']}:{request['ticket']['number']}" if request["ticket"] else "",
         "for": duration(request["requested_duration"]),
         "starts": clock(request["starts_at"]) if request["starts_at"] else "",
+        "repeats": repeats_words(request),
         "extends": request["extends"],
         "rule": request["terms"]["offer"],
         "stage": f"{one['stage']}, {plural(one['missing'], 'more vote')} needed, open {when(one['since'])}",
@@ -58,6 +65,11 @@ def _waiting(one: dict[str, Any]) -> dict[str, Any]:
         "as delegate of": one["on_behalf_of"],
         "until": f"{clock(request['expires_at'])} ({when(request['expires_at'])})",
     }
+
+
+def repeats_words(request: dict[str, Any]) -> str:
+    """When a request begins again and again; empty if it does not."""
+    return recurrence_words(from_data(Recurrence, request["repeats"])) if request["repeats"] else ""
 
 
 def say_stages(found: dict[str, Any], *, waiting: bool) -> None:

@@ -10,7 +10,7 @@ from lapse.entrypoints.cli.asking import Because, BreakGlass, Duration, Ticket, 
 from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm, group
 from lapse.entrypoints.cli.completing import live_grants, requests, resources
 from lapse.entrypoints.cli.following import say_grant, say_state, settled, warn_unserved
-from lapse.entrypoints.cli.output import clock, duration, facts, note, print_json, say, table, when, who, words
+from lapse.entrypoints.cli.output import clock, duration, facts, marked, note, print_json, say, table, when, who, words
 from lapse.entrypoints.cli.session import Session, quoted
 
 GrantId = Annotated[str, typer.Argument(metavar="GRANT", autocompletion=live_grants)]
@@ -152,10 +152,8 @@ def credential(session: Session, grant: GrantId) -> None:
 
 
 def _marked(grant: dict[str, Any]) -> str:
-    """The entitlement, and what is unusual about the grant."""
     marks = {"break-glass": grant["break_glass"], "locked": grant["suspended_by"], "extends": grant["extends"]}
-    shown = ", ".join(name for name, there in marks.items() if there)
-    return f"{grant['entitlement']} ({shown})" if shown else str(grant["entitlement"])
+    return marked(grant, marks)
 
 
 def _both(text: str | None) -> str:

@@ -148,6 +148,13 @@ def who(thing: Mapping[str, Any]) -> str:
     return f"{thing['beneficiary']} (for {thing['sponsor']})" if thing["sponsor"] else str(thing["beneficiary"])
 
 
+def marked(thing: Mapping[str, Any], marks: Mapping[str, Any]) -> str:
+    """The entitlement of a request or grant, and beside it what is unusual: the names of `marks` that are there."""
+    purpose = thing["purpose"] if "purpose" in thing else thing["terms"]["purpose"]
+    shown = [name for name, there in marks.items() if there] + ([f"for {purpose}"] if purpose else [])
+    return f"{thing['entitlement']} ({', '.join(shown)})" if shown else str(thing["entitlement"])
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 grant`, `2 grants`."""
     return f"{count} {one if count == 1 else many or one + 's'}"

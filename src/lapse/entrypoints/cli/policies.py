@@ -11,6 +11,7 @@ from lapse.entrypoints.cli import policy_format, policy_proofs, policy_proposals
 from lapse.entrypoints.cli.asking import (
     Because,
     Beneficiary,
+    BreakGlass,
     Duration,
     EntitlementName,
     StartsAt,
@@ -69,6 +70,7 @@ def explain(  # noqa: PLR0913, PLR0917  one an option
     ticket: Ticket = "",
     beneficiary: Beneficiary = "",
     starts_at: StartsAt = "",
+    break_glass: BreakGlass = False,
 ) -> None:
     """Say what the policy would answer, and why.
 
@@ -77,7 +79,7 @@ def explain(  # noqa: PLR0913, PLR0917  one an option
     `--as NAME` asks in somebody else's place: as an auditor or administrator, or as a local user.
     """
     asker = session.options.acting
-    body = request_body(entitlement, how_long, because, ticket)
+    body = request_body(entitlement, how_long, because, ticket) | {"break_glass": break_glass}
     optional = {"beneficiary": beneficiary, "starts_at": starts_at, "requester": asker if session.token else ""}
     with session.api(acting="" if session.token else asker) as api:
         found = api.post("/requests/preview", body | {name: value for name, value in optional.items() if value})

@@ -6,15 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from lapse.domain.data import from_data
-from lapse.domain.recurrence import recurrence_words
-from lapse.domain.requests import Recurrence
-from lapse.entrypoints.cli.approvals import less, say_offer, say_stages, say_votes
+from lapse.entrypoints.cli.approvals import less, repeats_words, say_offer, say_stages, say_votes
 from lapse.entrypoints.cli.asking import AnyRequest, again, create, say_asked
 from lapse.entrypoints.cli.commands import Limit, Reason, command, group
 from lapse.entrypoints.cli.completing import entitlements, pending_requests
 from lapse.entrypoints.cli.following import say_grant, say_state
-from lapse.entrypoints.cli.output import clock, duration, facts, print_json, say, table, when, who, words
+from lapse.entrypoints.cli.output import clock, duration, facts, marked, print_json, say, table, when, who, words
 from lapse.entrypoints.cli.session import Session, quoted
 
 _SHOWN = 5
@@ -91,7 +88,7 @@ def show(session: Session, request: RequestId) -> None:
             "because": found["justification"],
             "ticket": f"{found['ticket']['system']}:{found['ticket']['number']}" if found["ticket"] else "",
             "starts": clock(found["starts_at"]) if found["starts_at"] else "",
-            "repeats": recurrence_words(from_data(Recurrence, found["repeats"])) if found["repeats"] else "",
+            "repeats": repeats_words(found),
             "asked": f"{clock(found['created_at'])} ({when(found['created_at'])})",
             "expires": f"{clock(found['expires_at'])} ({when(found['expires_at'])})" if _pending(found) else "",
             "offer": found["terms"]["offer"],
@@ -201,15 +198,13 @@ def _pending(found: dict[str, Any]) -> bool:
 
 
 def _marked(request: dict[str, Any]) -> str:
-    """The entitlement, and what is unusual about the request."""
     marks = {
         "break-glass": _emergency(request),
         "repeats": request["repeats"],
         "bundle": request["bundle"],
         "extends": request["extends"],
     }
-    shown = ", ".join(name for name, there in marks.items() if there)
-    return f"{request['entitlement']} ({shown})" if shown else str(request["entitlement"])
+    return marked(request, marks)
 
 
 def _emergency(request: dict[str, Any]) -> bool:
