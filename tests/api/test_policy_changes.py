@@ -127,3 +127,9 @@ async def test_the_same_call_with_the_same_key_proposes_once(office):
     again = await office.admin.post("/policy/proposals", json=body, headers=headers)
     assert first.json() == again.json()
     assert len((await office.admin.get("/policy/proposals")).json()["items"]) == 1
+
+
+async def test_schemas_for_editors_are_served_to_anybody(office):
+    for name, title in (("policy.json", "lapse policy"), ("policy-cases.json", "test cases of a lapse policy")):
+        assert (await office.client().get(f"/schemas/{name}")).json()["title"] == title
+    assert (await office.client().get("/schemas/other.json")).status_code == 404

@@ -168,3 +168,15 @@ def test_a_policy_is_shown_and_explained(program, catalog, tmp_path):
 
     without_target = program.run("policy", "explain", "--as", "alice", "pg-prod/reader", "--for", "2h", expect=3)
     assert "has no target yet" in without_target.err
+
+
+def test_names_that_the_catalog_does_not_have_are_warnings(tmp_path, catalog):
+    program = Program(tmp_path / "nothing")
+    (tmp_path / "p.yaml").write_text(POLICY.replace("[bob]", "[bop]"))
+    words = ["policy", "check", str(tmp_path / "p.yaml"), "--catalog", str(catalog)]
+
+    ran = program.run(*words)
+    assert "p.yaml:8:25: `readers`: there is no principal `bop` in the catalog (did you mean `bob`?)" in ran.out
+    assert program.run(*words, "--strict", expect=1).err == "lapse: 2 warnings\n"
+    assert len(program.data(*words)["warnings"]) == 2
+    assert program.run("policy", "check", str(tmp_path / "p.yaml")).err == ""

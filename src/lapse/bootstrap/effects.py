@@ -63,7 +63,7 @@ async def effects_of(app: App, files: Mapping[str, str], since: datetime) -> Com
             claims=claims(policy),
             replay=replay,
             replay_missing=missing,
-            warnings=tuple(map(str, lint(policy, catalog)[:MOST_WARNINGS])),
+            warnings=tuple(map(str, lint(policy, catalog, rotas=own.integrations.rotas.names)[:MOST_WARNINGS])),
         )
         return Computed(base=old.version, effects=effects)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +24,9 @@ from lapse.entrypoints.cli.output import facts, note, plural, print_json, safe, 
 from lapse.entrypoints.cli.policy_files import PolicyFiles, read_policy
 from lapse.entrypoints.cli.session import Session
 
+if TYPE_CHECKING:
+    from lapse.policy import Policy
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -40,10 +44,19 @@ def register(app: typer.Typer) -> None:
     policy_proposals.register(policy)
 
 
-def check(session: Session, files: PolicyFiles) -> None:
+def check(
+    session: Session,
+    files: PolicyFiles,
+    catalog: Annotated[
+        list[Path] | None, typer.Option("--catalog", metavar="FILE", help="Who works here: warn about unknown names.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --catalog: exit code 1 if there are warnings.")
+    ] = False,
+) -> None:
     """Say what is wrong with files, and where.
 
-    Needs no home and no server.
+    Needs no home and no server. With a catalog, also which groups, people, tags and entitlements nobody has.
     """
     from lapse.policy import parse
 
@@ -55,11 +68,30 @@ def check(session: Session, files: PolicyFiles) -> None:
             raise
         _print_problems(session, problems)
         raise typer.Exit(2) from None
+    warnings = _warnings(policy, catalog) if catalog else []
     if session.json:
-        print_json({"ok": True, "version": policy.version, "problems": []})
-        return
+        print_json({"ok": True, "version": policy.version, "problems": [], "warnings": warnings})
+    else:
+        _print_checked(policy, warnings)
+    if strict and warnings:
+        raise typer.Exit(1)
+
+
+def _warnings(policy: Policy, files: list[Path]) -> list[str]:
+    from lapse.entrypoints.cli.files import read_files
+    from lapse.identity.catalog_files import catalog_from_files
+    from lapse.policy import lint
+
+    return [str(warning) for warning in lint(policy, catalog_from_files(read_files(files)))]
+
+
+def _print_checked(policy: Policy, warnings: list[str]) -> None:
+    for warning in warnings:
+        say(f"{safe(warning, longest=500)}")
+    if warnings:
+        note(f"lapse: {plural(len(warnings), 'warning')}")
     say(f"ok: {plural(len(policy.offers), 'offer')}, {plural(len(policy.limits), 'limit')}")
-    say("next: `lapse policy apply` puts a first policy in force, `lapse policy propose` changes it")
+    say("next: `lapse policy apply` for a first policy, `lapse policy propose` for a change")
 
 
 def explain(  # noqa: PLR0913, PLR0917  one an option

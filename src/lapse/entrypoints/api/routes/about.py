@@ -54,6 +54,18 @@ async def openapi(call: Call) -> Mapping[str, Json]:
     return document()
 
 
+@ROUTES.get("/api/v1/schemas/{schema}", Mapping[str, Json], public=True)
+async def show_schema(call: Call) -> Mapping[str, Json]:
+    """The JSON Schema of a kind of file, for editors: `policy.json` or `policy-cases.json`."""
+    from lapse.policy.schema import cases_schema, policy_schema
+
+    schemas = {"policy.json": policy_schema, "policy-cases.json": cases_schema}
+    found = schemas.get(call.path["schema"])
+    if found is None:
+        raise ProblemError("not-found", "there is no such schema", hint=f"there are {', '.join(schemas)}")
+    return found()
+
+
 @ROUTES.get("/api/v1/problems/{code}", ProblemKind, public=True)
 async def show_problem(call: Call) -> ProblemKind:
     """What a kind of problem means."""
