@@ -85,6 +85,9 @@ class Mail:
         if not handing.cancelled():
             handing.exception()
 
+    async def close(self) -> None:
+        """Nothing is held open."""
+
     def _message(self, posting: Posting, address: str) -> EmailMessage:
         notice, message = posting.notice, EmailMessage()
         domain = self._sender.rpartition("@")[2]

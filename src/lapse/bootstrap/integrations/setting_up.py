@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from lapse.bootstrap.integrations.language import read_integrations
 from lapse.bootstrap.integrations.secrets import read_secret
 from lapse.bootstrap.integrations.settings import (
     Auth,
@@ -31,10 +30,10 @@ from lapse.bootstrap.integrations.settings import (
 )
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput, LapseError
+from lapse.domain.notices import NoticeKind
 from lapse.notify.hooks import Hook
-from lapse.notify.mail import Mail, MailServer
 from lapse.policy.problems import PolicyErrors
-from lapse.ports import Clock
+from lapse.ports import Clock, Notifier
 from lapse.rotas.book import Book, Rota
 from lapse.rotas.calendar import Calendar, from_file, from_url
 from lapse.rotas.service import Asking, Service
@@ -49,7 +48,16 @@ from lapse.web.urls import check_url
 
 LARGEST_FILE = 262_144
 FILE = "integrations.yaml"
-Way = Hook | Mail
+
+
+class Way(Notifier, Protocol):
+    """A way to tell people, of some kinds of notices or of all."""
+
+    kinds: frozenset[NoticeKind]
+
+    async def close(self) -> None:
+        """Give back what is held open."""
+        ...
 
 
 class _Named(Protocol):
@@ -83,8 +91,7 @@ class Integrations:
         await self.tickets.close()
         await self.rotas.close()
         for way in self.ways:
-            if isinstance(way, Hook):
-                await way.close()
+            await way.close()
 
 
 @dataclass(kw_only=True)
@@ -161,7 +168,7 @@ class _Maker:
         return calendar
 
     def _way(self, way: WaySettings) -> Way:
-        made = self._hook(way, way.way) if isinstance(way.way, HookSettings) else self._mail(way, way.way)
+        made: Way = self._hook(way, way.way) if isinstance(way.way, HookSettings) else self._mail(way, way.way)
         made.kinds = way.kinds
         return made
 
@@ -169,7 +176,9 @@ class _Maker:
         key = b"" if one.key is None else self._secret(one.key).encode()
         return Hook(way.name, self._url(one.url), self._client(way.web, {}), self.clock, key=key, chat=one.chat)
 
-    def _mail(self, way: WaySettings, one: MailSettings) -> Mail:
+    def _mail(self, way: WaySettings, one: MailSettings) -> Way:
+        from lapse.notify.mail import Mail, MailServer
+
         host, _, port = one.server.rpartition(":")
         auth = way.web.auth or Auth()
         server = MailServer(
@@ -246,4 +255,6 @@ def read_file(folder: Path) -> IntegrationSettings:
         raise InvalidInput(f"`{path}` is not UTF-8 text") from None
     except OSError as error:
         raise InvalidInput(f"`{path}` cannot be read: {error.strerror}") from None
+    from lapse.bootstrap.integrations.language import read_integrations
+
     return read_integrations(FILE, text)
