@@ -133,6 +133,22 @@ async def test_a_yes_to_another_role_is_no_yes_to_this_one(world):
     await check_replay(world, request, "approved")
 
 
+async def test_a_yes_in_a_stage_that_is_not_there_any_more_counts_no_more(world):
+    request = await world.ask(what="pg-prod/writer", hours=4)
+    await yes(world, "carol", request)
+    await offer(world, "bob", request, duration=HOUR)
+    await world.change_policy(
+        POLICY.replace("{name: team, from: group:dba, quorum: 2}", "{name: dbas, from: group:dba}")
+    )
+    accepted = await accept(world, request)
+
+    assert (accepted.state, len(accepted.void)) == (RequestState.PENDING, 1)
+    votes = await world.read(lambda r: r.decisions(request.id))
+    assert [(vote.approver, vote.stage) for vote in votes] == [("carol", "team"), ("bob", "dbas")]
+    assert (await yes(world, "olga", request)).state is RequestState.APPROVED
+    await check_replay(world, request, "approved")
+
+
 async def test_while_an_offer_waits_nobody_approves_and_anybody_who_may_denies(world):
     request = await world.ask(hours=4)
     await offer(world, "bob", request, duration=HOUR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -177,8 +178,93 @@ def moments(draw):
     return Moment(at=at(draw(st.integers(6, 8))), on_call=draw(ROTAS), delegations=tuple(known))
 
 
-@settings(max_examples=250)
-@given(situations())
+def crowded(chance):
+    """A situation in which most votes could count: few people, all in order but one or two, and many votes."""
+    people = dict(ORDERLY.principals)
+    for name in chance.sample(PEOPLE + IDENTITIES, chance.choice((0, 1))):
+        people[name] = replace(people[name], active=False)
+    org = replace(ORDERLY, principals=people, resources={"pg": Resource(name="pg", connector="x", owner="dan")})
+    names = ("one", "two", "three")[: chance.randint(1, 3)]
+    asked = request(
+        *(crowded_stage(chance, name) for name in names),
+        requester=chance.choice(("ann", "bot", "eve")),
+        in_parallel=chance.random() < 0.3,
+    )
+    cast_votes = [crowded_vote(chance, minute) for minute in range(chance.randint(2, 9))]
+    void = tuple(one.id for one in cast_votes if chance.random() < 0.05)
+    return org, replace(asked, void=void), cast_votes
+
+
+def crowded_parties(chance, count):
+    known = (
+        "group:dba",
+        "group:night",
+        "group:leads",
+        "oncall:db",
+        "owner",
+        "bob",
+        "cat",
+        "dan",
+        "eve",
+        "group:missing",
+    )
+    return tuple(chance.choices(known, weights=(6, 8, 3, 3, 2, 3, 3, 3, 2, 1), k=count))
+
+
+def crowded_stage(chance, name):
+    return Stage(
+        name=name,
+        quorum=chance.choice((1, 1, 2)),
+        approvers=crowded_parties(chance, chance.randint(1, 2)),
+        everyone=chance.random() < 0.4,
+        excluded=crowded_parties(chance, 1) if chance.random() < 0.3 else (),
+        escalations=tuple(
+            Escalation(after=timedelta(minutes=chance.randint(0, 5)), approvers=crowded_parties(chance, 1))
+            for _ in range(chance.choice((0, 0, 1, 2)))
+        ),
+    )
+
+
+def crowded_vote(chance, minute):
+    acts_for = tuple(chance.sample(PEOPLE, chance.choice((0, 0, 1, 2))))
+    return replace(
+        votes(chance.choice((*PEOPLE, *PEOPLE, "cat-admin")))[0],
+        id=f"v{minute}",
+        decided_at=at(minute),
+        verdict=Verdict.DENY if chance.random() < 0.03 else Verdict.APPROVE,
+        stage=chance.choice(("one", "two", "three")),
+        on_call={"db": tuple(chance.sample(PEOPLE, chance.randint(0, 2)))} if chance.random() < 0.8 else {},
+        acts_for=acts_for,
+        on_behalf_of=chance.choice(acts_for) if acts_for and chance.random() < 0.8 else "",
+    )
+
+
+def crowded_moment(chance):
+    known = [
+        Delegation(
+            id=f"d{number}",
+            principal=chance.choice(PEOPLE),
+            delegate=chance.choice(PEOPLE),
+            starts_at=at(chance.randint(0, 9)),
+            ends_at=at(chance.randint(5, 15)),
+            reason="",
+            created_by="",
+            created_at=NOON,
+            ended_early_at=chance.choice((None, None, at(9))),
+        )
+        for number in range(chance.randint(0, 4))
+    ]
+    on_call = {"db": tuple(chance.sample(PEOPLE, 2))} if chance.random() < 0.8 else {}
+    return Moment(at=at(chance.randint(9, 12)), on_call=on_call, delegations=tuple(known))
+
+
+RANDOM = st.integers(0, 2**32).map(Random)
+EITHER = st.one_of(situations(), RANDOM.map(crowded), RANDOM.map(crowded))
+NEXT = st.one_of(moments(), RANDOM.map(crowded_moment))
+
+
+@settings(max_examples=400)
+@given(EITHER)
 def test_the_count_is_the_obviously_right_one(situation):
     org, asked, votes_cast = situation
     counted = tally(asked, votes_cast, org)
@@ -192,7 +278,7 @@ def test_the_count_is_the_obviously_right_one(situation):
 
 
 @settings(max_examples=120)
-@given(situations())
+@given(EITHER)
 def test_no_interested_human_ever_counts_and_nobody_counts_twice(situation):
     org, asked, votes_cast = situation
     counted = tally(asked, votes_cast, org)
@@ -210,7 +296,7 @@ def test_no_interested_human_ever_counts_and_nobody_counts_twice(situation):
 
 
 @settings(max_examples=80)
-@given(situations(), st.randoms(use_true_random=False))
+@given(EITHER, RANDOM)
 def test_the_order_in_which_votes_are_read_does_not_matter(situation, random):
     org, asked, votes_cast = situation
     shuffled = random.sample(votes_cast, len(votes_cast))
@@ -221,7 +307,7 @@ def test_the_order_in_which_votes_are_read_does_not_matter(situation, random):
 
 
 @settings(max_examples=80)
-@given(situations())
+@given(EITHER)
 def test_without_enough_different_humans_nothing_is_approved(situation):
     org, asked, votes_cast = situation
 
@@ -231,7 +317,7 @@ def test_without_enough_different_humans_nothing_is_approved(situation):
 
 
 @settings(max_examples=120)
-@given(situations(), moments())
+@given(EITHER, NEXT)
 def test_who_may_decide_is_whose_vote_would_be_taken(situation, moment):
     """For every name there is: it is in `may_decide` if and only if its yes would count, by the slow count as well."""
     org, asked, votes_cast = situation
@@ -260,7 +346,7 @@ def slow_may(org, asked, votes_cast, vote, moment):
 
 
 @settings(max_examples=120)
-@given(situations(), moments(), st.lists(st.tuples(NAMES, ROTAS), min_size=8, max_size=8))
+@given(EITHER, NEXT, st.lists(st.tuples(NAMES, ROTAS), min_size=8, max_size=8))
 def test_what_is_called_a_dead_end_is_never_approved(situation, moment, later):
     """After it nobody's yes leads anywhere, whoever votes next and however long the stages have been open."""
     org, asked, votes_cast = situation

@@ -2,11 +2,13 @@
 
 Whoever may say yes may offer. While an offer waits nobody can approve; the requester accepts it, or cancels.
 Accepting makes the request the smaller one, under the terms that the policy gives for that today. The offerer's yes
-counts from then on; earlier ones stay if the request only became shorter, and count no more if it is for another role.
+counts from then on; earlier ones stay if the request only became shorter and their stage is still there with the same
+approvers, and count no more if it is for another role.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -118,8 +120,7 @@ async def _accept(control: Control, tx: Transaction, actor: Actor, request_id: s
     smaller = replace(request, entitlement=offer.entitlement, requested_duration=offer.duration)
     terms, ask, version = await _answer(control, tx, smaller, catalog)
     earlier = tuple(await tx.decisions(request_id))
-    void = [one.id for one in earlier] if offer.entitlement != request.entitlement else []
-    after = request.reduced(terms, version, void)
+    after = request.reduced(terms, version, _void(request, smaller, terms, earlier))
     refuse_dead_end(after, catalog)
     await tx.save_request(after)
     entry = changed("request.reduced", request, after, request.id, at=now, actor=actor.name)
@@ -147,6 +148,14 @@ async def _count_offer(control: Control, tx: Transaction, actor: Actor, ballot: 
     if after.state is RequestState.PENDING:
         await tell(control, tx, wanted(after, result.may_decide, now))
     return after
+
+
+def _void(request: Request, smaller: Request, terms: Terms, earlier: Iterable[Decision]) -> list[str]:
+    """The votes that were about something else: another role, or a stage that is not there any more."""
+    asked = {one.name: one.approvers for one in request.terms.stages}
+    kept = {one.name for one in terms.stages if asked.get(one.name) == one.approvers}
+    same = smaller.entitlement == request.entitlement
+    return [one.id for one in earlier if not same or one.stage not in kept]
 
 
 def _acceptable(request: Request, actor: Actor, catalog: Catalog) -> CounterOffer:

@@ -53,7 +53,7 @@ class RequestDetail(Request):
 def request_detail(found: Standing, followed: Sequence[Grant]) -> RequestDetail:
     """Everything about one request."""
     request = found.request
-    pending = request.state is RequestState.PENDING
+    pending = request.state is RequestState.PENDING and request.counter is None
     return RequestDetail(
         **{field.name: getattr(request, field.name) for field in fields(Request)},
         decisions=found.decisions,
@@ -65,7 +65,7 @@ def request_detail(found: Standing, followed: Sequence[Grant]) -> RequestDetail:
 
 
 def _stage(one: StageTally, *, pending: bool) -> StageView:
-    """Of a request that is closed nobody may decide any more."""
+    """Of a request that is closed nobody may decide any more, nor say yes while less is offered."""
     return StageView(
         name=one.stage.name,
         state="met" if one.met else "later" if one.opened_at is None else "open",

@@ -98,7 +98,7 @@ def show(session: Session, request: RequestId) -> None:
             "grants": ", ".join(found["grants"][:_SHOWN]) + _more(found["grants"]),
         }
     )
-    say_stages(found, waiting=_pending(found))
+    say_stages(found, waiting=_pending(found) and not found["counter"])
     say_votes(found)
     say_offer(found)
 
