@@ -10,6 +10,7 @@ import pytest
 from lapse.domain.errors import Conflict, InvalidInput
 from lapse.ledger.canonical import decode, encode
 from lapse.ports import NextBatch, Page
+from lapse.storage import migrate, open_store
 from support.stores import an_entry, opened
 
 
@@ -212,3 +213,38 @@ async def test_entries_of_some_types_are_read_in_order_of_their_places(store):
     ]
     assert await read(1, 3, "grant.ended") == [("grant.ended", 1)]
     assert await read(0, 9, "grant") == await read(0, 9) == await read(2, 2, "grant.ended") == []
+
+
+async def test_what_is_placed_is_what_was_committed_in_that_order(store):
+    async def refused(tx):
+        await tx.append([an_entry(98), an_entry(99)])
+        raise Conflict("not this one")
+
+    async def two_at_once(tx):
+        await asyncio.gather(tx.append(an_entry(n) for n in range(5, 705)), tx.append([an_entry(705)]))
+
+    await append(store, an_entry(1), an_entry(2))
+    with pytest.raises(Conflict):
+        await store.write(refused)
+    await append(store, an_entry(3))
+    await asyncio.gather(append(store, an_entry(4)), store.write(two_at_once))
+    expected = list(await store.ledger.pending(9999))
+    for limit in (2, 100, 9999):
+        batch = await store.ledger.next_batch(limit)
+        assert list(batch.entries) == expected[:limit]
+        await store.ledger.commit_batch(batch.size, [key for key, _ in batch.entries], {}, b"note")
+        expected = expected[limit:]
+    assert [seq for seq, _ in await numbers(store)] == list(range(705))
+
+
+async def test_what_another_process_wrote_in_between_is_placed_in_its_turn(tmp_path):
+    url = f"sqlite:///{tmp_path / 'lapse.db'}"
+    await migrate(url)
+    ours, theirs = await open_store(url), await open_store(url)
+    for n, store in enumerate((ours, ours, theirs, ours, theirs, theirs, ours)):
+        await append(store, an_entry(n))
+    while entries := (await ours.ledger.next_batch(9)).entries:
+        await ours.ledger.commit_batch(await ours.ledger.size(), [key for key, _ in entries], {}, b"note")
+    assert await numbers(theirs) == [(n, n) for n in range(7)]
+    await ours.close()
+    await theirs.close()

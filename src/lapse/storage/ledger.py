@@ -7,6 +7,8 @@ the last that is known is new; it is queued when the next batch is placed.
 The sequencer's batch says which entry has which place. Places are kept as runs (`first_seq`, `first_id`, `length`),
 because entries that follow each other in the table nearly always do so in the tree: one row for a batch, and on SQLite
 one for the whole ledger. The body is written once and never touched again.
+
+On SQLite what this process wrote last is not read back to be placed: see `recent`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +25,7 @@ from lapse.ledger.tiles import TileId, edge
 from lapse.ports import NextBatch, Page
 from lapse.storage import ledger_queries as sql
 from lapse.storage.links import Link, Unit
+from lapse.storage.recent import RecentEntries
 
 if TYPE_CHECKING:
     from lapse.storage.store import Backend
@@ -61,13 +64,18 @@ class SqlLedgerStore:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._recent = RecentEntries()
+
+    def keep(self, appended: Iterable[tuple[int, Sequence[bytes]]]) -> None:
+        """These entries have just been committed, each run of them under the ids from its first on."""
+        for first_id, bodies in appended:
+            self._recent.keep(first_id, bodies)
 
     async def next_batch(self, limit: int) -> NextBatch:
         """At most `limit` entries without a place, and the tree as it stands, in one snapshot."""
 
         async def work(link: Link) -> NextBatch:
-            size, note = await _head(link)
-            waiting = await self._waiting(link, limit)
+            size, note, waiting = await self._state(link, limit)
             if not waiting:
                 return NextBatch(size, waiting)
             return NextBatch(size, waiting, note, await _tiles(link, edge(size)))
@@ -170,6 +178,14 @@ class SqlLedgerStore:
         """Hold the right to be the one sequencer; yields False if another process holds it."""
         return self._backend.lease()
 
+    async def _state(self, link: Link, limit: int) -> tuple[int, bytes | None, Sequence[tuple[int, bytes]]]:
+        """The size, the note for it, and what waits; on SQLite without reading what was written last."""
+        if self._backend.queues_entries:
+            return *await _head(link), await self._waiting(link, limit)
+        size, note, known, last, queued = _only(await link.rows(sql.STATE))
+        recent = [] if queued else self._recent.behind(known, last, limit)
+        return size, note, recent or await self._waiting(link, limit)
+
     async def _waiting(self, link: Link, limit: int) -> Sequence[tuple[int, bytes]]:
         queued = await link.bodies(sql.QUEUED, limit=limit)
         if self._backend.queues_entries or len(queued) == limit:
@@ -179,6 +195,8 @@ class SqlLedgerStore:
 
 def runs_of(size: int, ids: Sequence[int]) -> list[Run]:
     """The places from `size` on for `ids`, in this order, as runs."""
+    if ids and ids == list(range(ids[0], ids[0] + len(ids))):
+        return [Run(size, ids[0], len(ids))]
     breaks = [at for at in range(1, len(ids)) if ids[at] != ids[at - 1] + 1]
     starts, ends = [0, *breaks], [*breaks, len(ids)]
     return [Run(size + i, ids[i], j - i) for i, j in zip(starts, ends, strict=True) if j > i]
@@ -186,11 +204,14 @@ def runs_of(size: int, ids: Sequence[int]) -> list[Run]:
 
 async def _head(link: Link) -> tuple[int, bytes | None]:
     """How many entries have a place, and the note that is signed for them."""
-    rows = await link.rows(sql.HEAD)
+    size, note = _only(await link.rows(sql.HEAD))
+    return size, note
+
+
+def _only(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     if not rows:
         raise Corrupt("the ledger has lost its size", hint="restore the database from a backup")
-    size, note = rows[0]
-    return size, note
+    return rows[0]
 
 
 async def _tiles(link: Link, places: Iterable[TileId]) -> dict[TileId, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select, update
 from sqlalchemy.sql import ColumnElement
 
 from lapse.storage.schema import (
@@ -40,7 +40,8 @@ QUEUED = Query(
     .limit(bindparam("limit"))
 )
 UNSEEN = Query(select(_entry.id, _entry.body).where(_entry.id > _high).order_by(_entry.id).limit(bindparam("limit")))
-KNOWN = Query(select(_high, func.coalesce(func.max(_entry.id), _none)))
+_last = func.coalesce(select(func.max(_entry.id)).scalar_subquery(), _none)
+KNOWN = Query(select(_high, _last))
 """The last entry that is queued or placed, and the last there is."""
 
 QUEUE_UNSEEN = Query(insert(ledger_unplaced).from_select(["entry_id"], select(_entry.id).where(_entry.id > _high)))
@@ -50,6 +51,16 @@ HEAD = Query(
     )
 )
 """The size, and the note for it if there is one."""
+STATE = Query(
+    select(
+        ledger_head.c.size,
+        ledger_checkpoints.c.note,
+        _high.label("known"),
+        _last.label("last"),
+        exists(select(ledger_unplaced.c.entry_id)).label("queued"),
+    ).outerjoin_from(ledger_head, ledger_checkpoints, ledger_checkpoints.c.size == ledger_head.c.size)
+)
+"""On SQLite: as `HEAD` and `KNOWN` together, and whether any entry is queued."""
 
 GROW = Query(update(ledger_head).values(size=bindparam("new_size")).where(ledger_head.c.size == bindparam("expected")))
 TAKE = Query(

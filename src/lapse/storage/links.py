@@ -8,8 +8,8 @@ holds: it stops working when the work is done, so that a forgotten reference can
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import aiosqlite
 import psycopg
@@ -17,6 +17,12 @@ import psycopg
 from lapse.domain.errors import LapseError
 from lapse.storage.failures import translated
 from lapse.storage.statements import Bulk, Query, Row
+
+T = TypeVar("T")
+_Values: TypeAlias = "list[Any]"
+
+Appended: TypeAlias = tuple[int, _Values]
+"""The id of the first of some rows whose ids follow each other, and the values of all in one list."""
 
 
 class Link(Protocol):
@@ -40,6 +46,10 @@ class Link(Protocol):
 
     async def change_many(self, bulk: Bulk, rows: Iterable[Row]) -> int:
         """Run a statement for all `rows`, which may be made while it runs; how many rows of the table it changed."""
+        ...
+
+    async def append(self, bulk: Bulk, rows: Iterable[Row]) -> Sequence[Appended]:
+        """As `change_many`, for an insert; where the rows went, if the database tells without being asked."""
         ...
 
 
@@ -84,18 +94,34 @@ class SqliteLink:
 
     async def change_many(self, bulk: Bulk, rows: Iterable[Row]) -> int:
         """Run a statement for all `rows`; how many rows of the table it changed."""
-        changed = 0
-        running: asyncio.Task[aiosqlite.Cursor] | None = None
+        return sum(await self._run(bulk, rows, lambda cursor, _: cursor.rowcount))
+
+    async def append(self, bulk: Bulk, rows: Iterable[Row]) -> Sequence[Appended]:
+        """As `change_many`; where the rows of each statement went."""
+        return await self._run(bulk, rows, _where)
+
+    async def _run(self, bulk: Bulk, rows: Iterable[Row], outcome: Callable[[aiosqlite.Cursor, _Values], T]) -> list[T]:
+        async def execute(sql: str, values: _Values) -> T:
+            return outcome(await self._driver.execute(sql, values), values)
+
+        outcomes: list[T] = []
+        running: asyncio.Task[T] | None = None
         with translated():
             try:
                 for sql, values in bulk.marks(rows):
                     if running is not None:
-                        changed += (await running).rowcount
-                    running = asyncio.create_task(self._driver.execute(sql, values))
+                        outcomes.append(await running)
+                    running = asyncio.create_task(execute(sql, values))
                     await asyncio.sleep(0)  # so that it runs while the next rows are made
             finally:
-                changed += (await running).rowcount if running is not None else 0
-        return changed
+                if running is not None:
+                    outcomes.append(await running)
+        return outcomes
+
+
+def _where(cursor: aiosqlite.Cursor, values: _Values) -> Appended:
+    """The rows of one statement have ids that follow each other: nobody else writes meanwhile."""
+    return (cursor.lastrowid or 0) - cursor.rowcount + 1, values
 
 
 class PostgresLink:
@@ -134,6 +160,11 @@ class PostgresLink:
         sql, arrays = bulk.arrays(given)
         with translated():
             return (await self._driver.execute(sql, arrays)).rowcount
+
+    async def append(self, bulk: Bulk, rows: Iterable[Row]) -> Sequence[Appended]:
+        """As `change_many`; where the rows went is not told."""
+        await self.change_many(bulk, rows)
+        return ()
 
 
 class Unit:
@@ -180,6 +211,13 @@ class Unit:
         """Run a statement for all `rows`; how many rows of the table it changed."""
         try:
             return await self._open().change_many(bulk, rows)
+        except LapseError as error:
+            raise self.fail(error) from error.__cause__
+
+    async def append(self, bulk: Bulk, rows: Iterable[Row]) -> Sequence[Appended]:
+        """As `change_many`, for an insert; where the rows went, if the database tells."""
+        try:
+            return await self._open().append(bulk, rows)
         except LapseError as error:
             raise self.fail(error) from error.__cause__
 

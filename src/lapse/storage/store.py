@@ -68,4 +68,10 @@ class SqlStore:
         await self._backend.close()
 
     async def _once(self, work: Callable[[Transaction], Awaitable[T]], *, alone: bool) -> T:
-        return await self._backend.write(lambda unit: work(SqlTransaction(unit, self._catalogs)), alone=alone)
+        async def run(unit: Unit) -> tuple[T, SqlTransaction]:
+            transaction = SqlTransaction(unit, self._catalogs)
+            return await work(transaction), transaction
+
+        result, committed = await self._backend.write(run, alone=alone)
+        self._ledger.keep(committed.appended)
+        return result

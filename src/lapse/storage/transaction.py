@@ -72,7 +72,9 @@ _SAVE: Mapping[str, Bulk] = {
 }
 _PUT_POLICY = bulk_upsert(schema.policies)
 _ADD_REPLY = bulk_insert(schema.replies)
-_APPEND = bulk_insert(schema.ledger_entries, ("type", "subject", "body"))
+_ENTRY = ("type", "subject", "body")
+_BODY = _ENTRY.index("body")
+_APPEND = bulk_insert(schema.ledger_entries, _ENTRY)
 
 
 class SqlTransaction(SqlReader):
@@ -82,6 +84,8 @@ class SqlTransaction(SqlReader):
         super().__init__(unit, cache)
         self._unit = unit
         self._own_catalog: Catalog | None = None
+        self.appended: list[tuple[int, list[bytes]]] = []
+        """Ledger entries that were recorded, by the id of the first, as far as the database tells."""
 
     async def catalog(self) -> Catalog:
         """The catalog; what this transaction has written of it is seen by nobody else yet."""
@@ -215,7 +219,9 @@ class SqlTransaction(SqlReader):
 
     async def append(self, entries: Iterable[Entry]) -> None:
         """Record ledger entries, in one statement; a trigger queues them for the sequencer."""
-        await self._link.change_many(_APPEND, ((entry.type, entry.subject, encode(entry)) for entry in entries))
+        rows = ((entry.type, entry.subject, encode(entry)) for entry in entries)
+        for first_id, values in await self._link.append(_APPEND, rows):
+            self.appended.append((first_id, values[_BODY :: len(_ENTRY)]))
 
     async def _add(self, shelf: Shelf[T], values: Sequence[T]) -> None:
         try:
