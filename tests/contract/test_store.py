@@ -534,6 +534,23 @@ async def test_a_catalog_that_did_not_change_is_the_same_value(store):
     assert await store.read(lambda r: r.catalog()) is first
 
 
+async def test_who_changes_the_catalog_sees_what_others_read_later(store):
+    await store.write(lambda tx: tx.replace_catalog(a_catalog()))
+
+    async def work(tx):
+        before = await tx.catalog()
+        await tx.replace_catalog(before)
+        assert await tx.catalog() == before
+        await tx.replace_catalog(a_catalog(groups={}))
+        return await tx.catalog()
+
+    changed = await store.write(work)
+    assert changed == a_catalog(groups={}) == await store.read(lambda r: r.catalog())
+    assert list(changed.principals) == sorted(changed.principals)
+    await store.write(lambda tx: tx.replace_catalog(a_catalog()))
+    assert await store.read(lambda r: r.catalog()) == a_catalog()
+
+
 async def test_a_catalog_that_was_rolled_back_is_seen_by_nobody(store):
     await store.write(lambda tx: tx.replace_catalog(a_catalog()))
 

@@ -12,7 +12,9 @@ import aiosqlite
 import psycopg
 import pytest
 
+from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Corrupt, LapseError, Unavailable
+from lapse.domain.principals import Group
 from lapse.ports import Page
 from lapse.storage import open_store, sqlite
 from support.stores import NOW, a_grant, a_request, add_grants, an_entry, ids, opened, put
@@ -111,6 +113,18 @@ async def test_a_failed_commit_fails_everybody_in_its_group(tmp_path, commit_fai
         assert all(isinstance(result, Unavailable) for result in results)
         assert await ids(store, lambda r: r.grants(ALL)) == ["first"]
         assert await store.write(a_change("next")) == "next"
+
+
+async def test_a_catalog_whose_commit_failed_is_seen_by_nobody_later(tmp_path, commit_fails):
+    lost, kept = (Catalog(groups={name: Group(name=name)}) for name in ("lost", "kept"))
+    async with opened("sqlite", tmp_path) as store:
+        await store.write(lambda tx: tx.replace_catalog(Catalog()))
+        commit_fails(applied=False)
+        together = (lambda tx: tx.replace_catalog(lost)), (lambda tx: tx.catalog())
+        results = await asyncio.gather(*map(store.write, together), return_exceptions=True)
+        assert all(isinstance(result, Unavailable) for result in results)
+        await store.write(lambda tx: tx.replace_catalog(kept))
+        assert await store.read(lambda r: r.catalog()) == kept
 
 
 async def test_a_full_database_fails_clearly_and_leaves_nothing_half_applied(tmp_path, monkeypatch):

@@ -5,8 +5,8 @@ Who reads the catalog gets the same value again as long as the version stands. R
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 from sqlalchemy import bindparam, delete, literal_column, update
 
@@ -20,6 +20,9 @@ from lapse.storage.shelves import GROUPS, PRINCIPALS, RESOURCES
 from lapse.storage.statements import Query, bulk_upsert
 
 _DOCUMENTS: Mapping[str, Documents[Any]] = {"principal": PRINCIPALS, "group": GROUPS, "resource": RESOURCES}
+
+Row: TypeAlias = tuple[str, str, Any]
+"""Kind, name and document of one object."""
 
 _PUT = bulk_upsert(catalog_objects)
 _REMOVE = Query(
@@ -38,13 +41,21 @@ class CatalogCache:
 
     async def current(self, link: Link) -> Catalog:
         """The catalog as `link` sees it. The link must see committed data only."""
+        seen = await self.seen_by(link)
+        self.learn(*seen)
+        return seen[1]
+
+    async def seen_by(self, link: Link) -> tuple[int, Catalog]:
+        """The catalog as `link` sees it, with its version; it is not learnt, since it may never be committed."""
         version = await _version(link)
         if self._known is not None and self._known[0] == version:
-            return self._known[1]
-        catalog = await load(link)
+            return self._known
+        return version, await load(link)
+
+    def learn(self, version: int, catalog: Catalog) -> None:
+        """`catalog` is committed."""
         if self._known is None or self._known[0] < version:
             self._known = (version, catalog)
-        return catalog
 
 
 async def load(link: Link) -> Catalog:
@@ -54,32 +65,48 @@ async def load(link: Link) -> Catalog:
         if kind not in found:
             raise Corrupt(f"the stored catalog has an object of unknown kind `{kind}`")
         found[kind][name] = _DOCUMENTS[kind].decode(document)
+    return _catalog(found)
+
+
+async def replace(link: Link, current: Catalog, wanted: Catalog) -> Catalog:
+    """Write what differs between the two; the catalog as it is stored now (`current` itself if nothing differs)."""
+    plan = plan_catalog(current, wanted)
+    if not plan:
+        return current
+    rows = [_row(change, wanted) for change in plan if change.change is not Change.REMOVE]
+    await link.change(_NEXT_VERSION)
+    for change in plan:
+        if change.change is Change.REMOVE:
+            await link.change(_REMOVE, kind=change.kind, name=change.name)
+    await link.change_many(_PUT, rows)
+    return _stored(current, plan, rows)
+
+
+def _stored(current: Catalog, plan: Iterable[CatalogChange], rows: Iterable[Row]) -> Catalog:
+    """What loading it again would give, at the cost of what changed."""
+    found = {kind: dict(things) for kind, things in _things(current).items()}
+    for change in plan:
+        found[change.kind].pop(change.name, None)
+    for kind, name, document in rows:
+        found[kind][name] = _DOCUMENTS[kind].decode(document)
+    return _catalog(found)
+
+
+def _row(change: CatalogChange, wanted: Catalog) -> Row:
+    things = _things(wanted)[change.kind]
+    return (change.kind, change.name, _DOCUMENTS[change.kind].encode(things[change.name]))
+
+
+def _things(catalog: Catalog) -> dict[str, Mapping[str, Any]]:
+    return {"principal": catalog.principals, "group": catalog.groups, "resource": catalog.resources}
+
+
+def _catalog(found: Mapping[str, Mapping[str, Any]]) -> Catalog:
     return Catalog(
         principals=_sorted(found["principal"]),
         groups=_sorted(found["group"]),
         resources=_sorted(found["resource"]),
     )
-
-
-async def replace(link: Link, current: Catalog, wanted: Catalog) -> None:
-    """Write what differs between the two."""
-    plan = plan_catalog(current, wanted)
-    if not plan:
-        return
-    await link.change(_NEXT_VERSION)
-    for change in plan:
-        if change.change is Change.REMOVE:
-            await link.change(_REMOVE, kind=change.kind, name=change.name)
-    await link.change_many(_PUT, [_row(change, wanted) for change in plan if change.change is not Change.REMOVE])
-
-
-def _row(change: CatalogChange, wanted: Catalog) -> tuple[object, ...]:
-    things: Mapping[str, Any] = {
-        "principal": wanted.principals,
-        "group": wanted.groups,
-        "resource": wanted.resources,
-    }[change.kind]
-    return (change.kind, change.name, _DOCUMENTS[change.kind].encode(things[change.name]))
 
 
 def _sorted(things: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class SqlReader:
     def __init__(self, link: Link, catalogs: CatalogCache) -> None:
         self._link = link
         self._catalogs = catalogs
+        self._catalog: Catalog | None = None
 
     async def request(self, request_id: str) -> Request:
         """One request."""
@@ -213,7 +214,9 @@ class SqlReader:
 
     async def catalog(self) -> Catalog:
         """The catalog; the same value as long as nobody changes it."""
-        return await self._catalogs.current(self._link)
+        if self._catalog is None:
+            self._catalog = await self._catalogs.current(self._link)
+        return self._catalog
 
     async def active_policy(self) -> PolicyVersion | None:
         """The policy that was activated last."""

@@ -74,4 +74,6 @@ class SqlStore:
 
         result, committed = await self._backend.write(run, alone=alone)
         self._ledger.keep(committed.appended)
+        if committed.catalog_seen is not None:
+            self._catalogs.learn(*committed.catalog_seen)
         return result

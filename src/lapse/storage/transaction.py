@@ -83,13 +83,16 @@ class SqlTransaction(SqlReader):
     def __init__(self, unit: Unit, cache: catalogs.CatalogCache) -> None:
         super().__init__(unit, cache)
         self._unit = unit
-        self._own_catalog: Catalog | None = None
+        self.catalog_seen: tuple[int, Catalog] | None = None
+        """The catalog with its version, as this transaction leaves it; None if it never looked."""
         self.appended: list[tuple[int, list[bytes]]] = []
         """Ledger entries that were recorded, by the id of the first, as far as the database tells."""
 
     async def catalog(self) -> Catalog:
         """The catalog; what this transaction has written of it is seen by nobody else yet."""
-        return self._own_catalog if self._own_catalog is not None else await super().catalog()
+        if self.catalog_seen is None:
+            self.catalog_seen = await self._catalogs.seen_by(self._link)
+        return self.catalog_seen[1]
 
     async def add_request(self, request: Request) -> None:
         """A new request."""
@@ -162,8 +165,9 @@ class SqlTransaction(SqlReader):
 
     async def replace_catalog(self, catalog: Catalog) -> None:
         """From now on the catalog is this one."""
-        await catalogs.replace(self._link, await catalogs.load(self._link), catalog)
-        self._own_catalog = await catalogs.load(self._link)
+        version, current = self.catalog_seen or await self._catalogs.seen_by(self._link)
+        stored = await catalogs.replace(self._link, current, catalog)
+        self.catalog_seen = (version if stored is current else version + 1, stored)
 
     async def add_policy(self, policy: PolicyVersion) -> None:
         """Make `policy` the active one."""
