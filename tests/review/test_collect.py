@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +22,7 @@ from lapse.review.model import Coverage, RunStatus
 from lapse.review.scope import parse_scope
 from lapse.review.snapshot import load_snapshot
 from lapse.review.stages import run_stages
+from support.approval_story import steps, tell
 from support.clock import START
 from support.ledgers import SIGNER
 from support.world import CATALOG, World
@@ -89,6 +91,17 @@ async def test_the_review_of_it_finds_the_role_added_by_hand_and_re_derives_the_
     assert runs["L4"].missing == ("coverage",)
     assert runs["L7"].status is RunStatus.NOT_ASSESSED
     assert "sightings are samples" in runs["L7"].reason
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_delegates_shifts_escalations_and_smaller_offers_are_no_findings(seed, tmp_path):
+    """What was decided by the rules is found neither as an own approval, nor as one of a stranger, nor of too few."""
+    story = await tell(steps(Random(seed), 150))  # noqa: S311  a story, not a secret
+    await Sequencer(story.world.store.ledger, SIGNER, story.world.clock).run_once()
+    result = run_stages(DuckDbEngine, await gathered(story.world, tmp_path / "s"))
+
+    assert result.workflows.same == result.workflows.rederived > 5
+    assert [f.summary for f in result.findings if f.detector in {"C1", "C6", "C8", "C9"}] == []
 
 
 async def test_a_request_that_the_ledger_does_not_know_is_a_problem(world, tmp_path):

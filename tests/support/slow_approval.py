@@ -134,10 +134,11 @@ def slow_tally(asked, cast, org):  # noqa: C901  one loop that can be read from 
             able = slow_able(org, asked, stage, vote.on_call, vote.decided_at - opened)
             if mandate in able and person not in slow_barred(org, asked, stage, vote.on_call):
                 places.append(number)
-        named = [number for number in places if stages[number].name == vote.stage]
+        if vote.stage in [stage.name for stage in stages]:
+            places = [number for number in places if stages[number].name == vote.stage]
         if not places:
             continue
-        place = (named or places)[0]
+        place = places[0]
         if vote.verdict == "deny":
             return said, met, person, [*counted, vote.id]
         if mandate in used:

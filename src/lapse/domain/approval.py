@@ -1,7 +1,7 @@
 """Whether the votes on a request suffice, and who may still vote. Two humans are two humans.
 
 Votes are counted in time order, each under what it was cast under (`Decision` pins who was on call and who acted for
-whom) and under the catalog as it is now: whoever lost their standing meanwhile counts no more. A request hears each
+whom), in the stage it was cast in, and under the catalog as it is now: who lost their standing counts no more. A request hears each
 person once, and takes each mandate once: a delegate's yes uses the mandate of whom they act for. Stages are met in
 order, or in parallel. Called by `control` at each decision, and by the review when it re-derives old ones.
 """
@@ -190,9 +190,11 @@ class _Count:
         return self._catalog.person_of(decision.on_behalf_of) if known else None
 
     def _open_for(self, named: str) -> list[int]:
-        """The stages that are open, the one that is `named` first."""
+        """The stages that are open to a vote: the one it was cast in, or any where that is none of these."""
         found = [i for i in range(len(self._stages)) if self._opened_at(i) is not None and self._met_at[i] is None]
-        return sorted(found, key=lambda i: self._stages[i].name != named)
+        if named not in {stage.name for stage in self._stages}:
+            return found
+        return [i for i in found if self._stages[i].name == named]
 
     def _opened_at(self, index: int) -> datetime | None:
         if index == 0 or self._request.terms.in_parallel:
