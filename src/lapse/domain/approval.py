@@ -1,9 +1,9 @@
 """Whether the votes on a request suffice, and who may still vote. Two humans are two humans.
 
 Votes are counted in time order, each under what it was cast under (`Decision` pins who was on call and who acted for
-whom), in the stage it was cast in, and under the catalog as it is now: who lost their standing counts no more. A request hears each
-person once, and takes each mandate once: a delegate's yes uses the mandate of whom they act for. Stages are met in
-order, or in parallel. Called by `control` at each decision, and by the review when it re-derives old ones.
+whom), in the stage it was cast in, and under the catalog as it is now: who lost their standing counts no more. A
+request hears each person once, and takes each mandate once: a delegate's yes uses the mandate of whom they act for.
+Stages are met in order, or in parallel. Called by `control` at each decision, and by the review when it re-derives.
 """
 
 from __future__ import annotations
