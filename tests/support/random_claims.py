@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
 
-from lapse.policy import Ask, Claim, History, PastGrant, Policy, Situation, evaluate, parse
+from lapse.policy import Ask, Claim, History, PastGrant, Policy, Situation, decide, evaluate, parse
 from lapse.policy.frequency import contiguous
 from lapse.policy.proof.replay import selected
 from lapse.policy.windows import closes_at, is_open
-from support.policy_world import HOUR, TUESDAY, ask
+from support.policy_world import HOUR, TUESDAY
 from support.random_policies import CONDITIONS, PARTIES, PATTERNS, RandomPolicies
 
 LENGTHS = ("30m", "1h", "2h", "3h", "4h", "6h", "8h")
@@ -26,6 +26,14 @@ class RandomClaims:
         files = json.loads(self.world.policy().files["p.json"])
         files["claims"] = [self._claim(f"claim-{number}") for number in range(claims)]
         self.policy: Policy = parse({"p.json": json.dumps(files)})
+
+    def promising(self, claim: Claim) -> Ask:
+        """A random question that the claim is about and the policy allows, if one comes up soon."""
+        for _ in range(40):
+            asked = self.world.ask()
+            if selected(claim.about, asked) and decide(self.policy, asked).allowed:
+                break
+        return asked
 
     def _claim(self, name):
         about = {}
@@ -136,6 +144,3 @@ def _one_so(situation, grant) -> bool:
     windows, begin = situation.outside, grant.begins_at
     outside = not windows or not is_open(windows, begin) or closes_at(windows, begin, grant.ends_at) is not None
     return longer and outside
-
-
-__all__ = ["RandomClaims", "Walk", "ask"]

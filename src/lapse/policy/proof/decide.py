@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 
 from lapse.domain.catalog import Catalog
 from lapse.domain.durations import human_duration
@@ -18,7 +19,7 @@ from lapse.policy.effects import ProofOutcome
 from lapse.policy.proof.cases import case_of
 from lapse.policy.proof.directory import untrue
 from lapse.policy.proof.logic import Formula, any_of, both, no
-from lapse.policy.proof.problem import Problem, Question, electorate
+from lapse.policy.proof.problem import Part, Problem, Question, electorate
 from lapse.policy.proof.relevant import relevant
 from lapse.policy.proof.replay import Goal, replayed
 from lapse.policy.proof.results import CounterExample, Proof
@@ -62,16 +63,21 @@ class Prover:
 
     def _problem(self, claim: Claim) -> tuple[Problem, Question]:
         """The claim as formulas, together with all claims to which the same rules matter."""
-        key = relevant(self._policy, claim.about)
+        key = self._relevant[claim.name]
         if key not in self._problems:
             names = set(key)
             offers = tuple(offer for offer in self._policy.offers if offer.name in names)
             limits = tuple(limit for limit in self._policy.limits if limit.name in names)
             problem = Problem(replace(self._policy, offers=offers, limits=limits), self._policy.facts)
-            claims = [one for one in self._policy.claims if relevant(self._policy, one.about) == key]
+            claims = [one for one in self._policy.claims if self._relevant[one.name] == key]
             self._problems[key] = problem, {one.name: problem.question(one) for one in claims}
         problem, questions = self._problems[key]
         return problem, questions[claim.name]
+
+    @cached_property
+    def _relevant(self) -> dict[str, tuple[str, ...]]:
+        """By claim, the names of the rules that matter to it."""
+        return {claim.name: relevant(self._policy, claim.about) for claim in self._policy.claims}
 
     def _decided(self, problem: Problem, solver: Solver, question: Question) -> Proof:
         claim, failed = question.claim, False
@@ -106,17 +112,17 @@ class _Search:
     situation: Situation
     possible: bool = False
 
-    def refutation(self, policy: Policy, parts: Sequence[Sequence[Formula]]) -> CounterExample | None:
+    def refutation(self, policy: Policy, parts: Sequence[Part]) -> CounterExample | None:
         """How the situation comes about under `policy`; None if it does not, or nobody knows how."""
         others = []
         for part in parts[1:]:
-            found = self._find(part)
+            found = self._find(part.asked_so, part.ways)
             if found is None:
                 return None
             others.append(found)
-        ways, attempts = parts[0], MOST_ATTEMPTS if self.problem.directory is None else MOST_PEOPLE
+        ways, attempts = parts[0].ways, MOST_ATTEMPTS if self.problem.directory is None else MOST_PEOPLE
         for _ in range(attempts):
-            found = self._find(ways)
+            found = self._find(parts[0].asked_so, ways)
             if found is None:
                 return None
             self.possible = True
@@ -135,8 +141,8 @@ class _Search:
         elsewhere = no(directory.these(found))
         return [both(way, elsewhere) if found.true(way) else way for way in ways]
 
-    def _find(self, ways: Sequence[Formula]) -> Found | None:
-        wanted = [self.question.about, self.question.allowed, any_of(ways)]
+    def _find(self, asked_so: Formula, ways: Sequence[Formula]) -> Found | None:
+        wanted = [self.question.about, self.question.allowed, asked_so, any_of(ways)]
         return self.solver.find(wanted, self.problem.rather())
 
     def _replayed(self, policy: Policy, found: Found) -> CounterExample | None:

@@ -45,7 +45,7 @@ def relation(name: str, context: Any) -> Any:
 
 def no(one: Formula) -> Formula:
     """Not `one`."""
-    return not one if isinstance(one, bool) else z3.Not(one)
+    return not one if isinstance(one, bool) else z3.BoolRef(z3.Z3_mk_not(one.ctx.ref(), one.as_ast()), one.ctx)
 
 
 def both(*parts: Formula) -> Formula:
@@ -66,7 +66,7 @@ def all_of(parts: Iterable[Formula]) -> Formula:
             return False
         if part is not True:
             open_parts.append(part)
-    return _joined(open_parts, z3.And, otherwise=True)
+    return _joined(open_parts, z3.Z3_mk_and, otherwise=True)
 
 
 def any_of(parts: Iterable[Formula]) -> Formula:
@@ -77,13 +77,15 @@ def any_of(parts: Iterable[Formula]) -> Formula:
             return True
         if part is not False:
             open_parts.append(part)
-    return _joined(open_parts, z3.Or, otherwise=False)
+    return _joined(open_parts, z3.Z3_mk_or, otherwise=False)
 
 
 def _joined(parts: Sequence[Formula], join: Any, *, otherwise: bool) -> Formula:
-    if len(parts) > 1:
-        return join(*parts)
-    return parts[0] if parts else otherwise
+    """Made directly: z3's own functions look at every part again, to find out that all are of one context."""
+    if len(parts) < 2:  # noqa: PLR2004  nothing to join
+        return parts[0] if parts else otherwise
+    context = parts[0].ctx
+    return z3.BoolRef(join(context.ref(), len(parts), (z3.Ast * len(parts))(*[part.ast for part in parts])), context)
 
 
 def implies(one: Formula, other: Formula) -> Formula:

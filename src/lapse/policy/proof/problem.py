@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from lapse.domain.approvers import ON_CALL
 from lapse.domain.catalog import Catalog
@@ -21,17 +22,25 @@ from lapse.policy.proof.world import world
 from lapse.policy.rules import Claim, Fact, Limit, Offer, Policy, Situation
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a request has to be, and the ways in which it can be allowed: one for each offer that is left."""
+
+    asked_so: Formula
+    ways: list[Formula]
+
+
 @dataclass
 class Question:
     """A claim as formulas: `about` selects, `allowed` lets through, and each situation has its ways to come about.
 
-    The ways are in parts (`parts_of`), of which each must be possible.
+    A situation is in parts (`parts_of`), of which each must be possible.
     """
 
     claim: Claim
     about: Formula
     allowed: Formula
-    situations: list[tuple[Situation, list[list[Formula]]]] = field(default_factory=list)
+    situations: list[tuple[Situation, list[Part]]] = field(default_factory=list)
 
 
 @dataclass
@@ -52,39 +61,68 @@ class Problem:
         """`claim` as formulas."""
         rules, about = self.rules, claim.about
         selects = both(rules.about(about), rules.benefits(about.to), rules.of_kind(about), rules.when(about).yes)
-        hopeless = [limit.binds for limit in rules.limits if _hopeless(limit.limit.needs.stages)]
-        allowed = both(rules.sound, no(rules.denied), *map(no, hopeless))
-        offers = [offer for offer in self.policy.offers if not _hopeless(offer.needs.stages)]
-        question = Question(claim, selects, allowed)
+        question = Question(claim, selects, self._allowed)
         for situation in claim.never:
-            parts = [[self._way(offer, part) for offer in offers] for part in parts_of(situation)]
+            parts = [Part(self._asked_so(part), [*self._ways(part)]) for part in parts_of(situation)]
             question.situations.append((situation, parts))
         return question
 
-    def _way(self, offer: Offer, situation: Situation) -> Formula:
-        """When a request gets this offer's terms and is as `situation` says."""
-        rules, asked, parts = self.rules, self.asked, [self.rules.satisfied(offer)]
+    @cached_property
+    def _allowed(self) -> Formula:
+        """No limit is in the way, nor asks for more people than there could be."""
+        hopeless = [limit.binds for limit in self.rules.limits if _hopeless(limit.limit.needs.stages)]
+        return both(self.rules.sound, no(self.rules.denied), *map(no, hopeless))
+
+    def _asked_so(self, situation: Situation) -> Formula:
+        """What the request itself has to be, whatever the offer."""
+        asked, parts = self.asked, list[Formula]()
         if situation.longer_than is not None:
             parts.append(asked.duration > seconds(situation.longer_than))
         if situation.total_longer_than is not None:
             parts.append(asked.total > seconds(situation.total_longer_than))
-        if situation.fewer_persons_than is not None:
-            parts.append(rules.votes(offer) < situation.fewer_persons_than)
-        if situation.automatic:
-            parts += [offer.post_review is None, rules.votes(offer) <= 0]
-        if situation.break_glass:
-            parts += [offer.post_review is not None, *self._not_instead(offer)]
-        parts.append(either(rules.votes(offer) <= 0, self._answered_for()))
-        parts.append(self._held(offer, later=bool(situation.outside)))
         if situation.outside:
-            parts.append(no(rules.within(situation.outside)))
+            parts.append(no(self.rules.within(situation.outside)))
+        else:
+            parts.append(self._at_once)
         return all_of(parts)
 
+    def _ways(self, situation: Situation) -> Iterator[Formula]:
+        """For each offer, when a request gets its terms and is as `situation` says."""
+        for offer in self.policy.offers:
+            if not _hopeless(offer.needs.stages):
+                yield self._way(offer, situation)
+
+    def _way(self, offer: Offer, situation: Situation) -> Formula:
+        votes, parts = self.rules.votes(offer), [self.rules.satisfied(offer)]
+        if situation.fewer_persons_than is not None:
+            parts.append(votes < situation.fewer_persons_than)
+        if situation.automatic:
+            parts += [offer.post_review is None, votes <= 0]
+        if situation.break_glass:
+            parts += [offer.post_review is not None, *self._not_instead(offer)]
+        if situation.outside:
+            parts.append(self._held(offer))
+        if not situation.automatic:
+            parts.append(either(votes <= 0, self._answered_for))
+        return all_of(parts)
+
+    @cached_property
     def _answered_for(self) -> Formula:
         """A person stands behind everybody in it: else nobody knows who may not agree, and so nobody may."""
         words, principals = self.asked.words, self.asked.principals
         services = [(words.equal(one.text("kind"), words.written("service")), one) for one in principals]
         return all_of(implies(service, no(one.plain)) for service, one in services)
+
+    @cached_property
+    def _at_once(self) -> Formula:
+        return self.asked.held_from == self.asked.begins_at
+
+    def _held(self, offer: Offer) -> Formula:
+        """From when access could be held: at once, or once the last vote came in time."""
+        asked = self.asked
+        in_time = asked.held_from <= asked.at + seconds(offer.pending_timeout) * MICROSECONDS
+        later = both(self.rules.votes(offer) > 0, asked.held_from >= asked.begins_at, in_time)
+        return either(self._at_once, later)
 
     def _not_instead(self, offer: Offer) -> Iterator[Formula]:
         """No offer that is not break-glass asks as little of people, and so would be chosen."""
@@ -92,15 +130,6 @@ class Problem:
             if other.post_review is None and offer.post_review is not None:
                 less = self.rules.votes(other) <= self.rules.votes(offer)
                 yield no(both(self.rules.satisfied(other), less))
-
-    def _held(self, offer: Offer, *, later: bool) -> Formula:
-        """From when access could be held: at once, or once the last vote came in time."""
-        asked = self.asked
-        at_once = asked.held_from == asked.begins_at
-        if not later:
-            return at_once
-        in_time = asked.held_from <= asked.at + seconds(offer.pending_timeout) * MICROSECONDS
-        return either(at_once, both(self.rules.votes(offer) > 0, asked.held_from >= asked.begins_at, in_time))
 
     def ready(self, clock: Clock, catalog: Catalog | None) -> Solver:
         """The solver, when all questions were made; with a `catalog` for what is in it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from lapse.policy.patterns import Pattern
 from lapse.policy.proof.texts import NAMES, disjoint, wildcard
@@ -12,11 +13,7 @@ from lapse.policy.rules import Policy, Selector
 def relevant(policy: Policy, about: Selector) -> tuple[str, ...]:
     """The names of the offers and limits that may concern something that `about` selects."""
     offers = [offer for offer in policy.offers if _overlap(about, offer.selector)]
-    limits = [
-        limit
-        for limit in policy.limits
-        if _overlap(about, limit.selector) and any(_overlap(offer.selector, limit.selector) for offer in offers)
-    ]
+    limits = [limit for limit in policy.limits if _overlap(about, limit.selector)]
     return (*(offer.name for offer in offers), *(limit.name for limit in limits))
 
 
@@ -35,5 +32,6 @@ def _patterns_overlap(ours: Sequence[Pattern], theirs: Sequence[Pattern]) -> boo
     )
 
 
+@lru_cache(maxsize=65536)
 def _disjoint(one: str, other: str) -> bool:
     return disjoint(wildcard(one), wildcard(other), NAMES)

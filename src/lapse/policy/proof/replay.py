@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from lapse.domain.terms import Terms
 from lapse.policy.checks import Question, condition_check, entitlement_check, kind_check
-from lapse.policy.evaluator import evaluate
+from lapse.policy.evaluator import decide
 from lapse.policy.patterns import may_be
 from lapse.policy.proof.cases import Case
 from lapse.policy.proof.consent import Electorate, count
@@ -79,7 +79,7 @@ def _step(goal: Goal, case: Case, electorate: Electorate) -> Step | None:
 
 def _terms(goal: Goal, case: Case) -> Terms | None:
     ask = case.ask()
-    return evaluate(goal.policy, ask).terms if selected(goal.about, ask) else None
+    return decide(goal.policy, ask).terms if selected(goal.about, ask) else None
 
 
 def _latest(case: Case, terms: Terms) -> datetime:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 
 from lapse.domain.durations import LONGEST
 from lapse.policy.checks import need_checks
@@ -65,6 +65,7 @@ class RulesModel:
         self._limits_that_count = policy.limits if limits is None else limits
         self._limits: list[LimitModel] | None = None
         self._satisfied: dict[str, Formula] = {}
+        self._votes: dict[str, Number] = {}
         self._quorums: dict[Who, Number] | None = None
 
     @property
@@ -74,13 +75,13 @@ class RulesModel:
             self._limits = [self._limit(limit) for limit in self._limits_that_count]
         return self._limits
 
-    @property
+    @cached_property
     def sound(self) -> Formula:
         """What holds of every question that is looked at at all: the time asked for makes sense."""
         asked = self.asked
         return both(asked.duration > 0, asked.duration <= seconds(LONGEST), asked.total >= asked.duration)
 
-    @property
+    @cached_property
     def denied(self) -> Formula:
         """Some limit denies it."""
         return any_of(limit.denies for limit in self.limits)
@@ -106,11 +107,21 @@ class RulesModel:
 
     def votes(self, offer: Offer) -> Number:
         """How many distinct persons must agree, if `offer` is chosen: stages that ask the same people are one."""
-        total: Number = sum(self.quorums.values())
+        if offer.name not in self._votes:
+            self._votes[offer.name] = self._by_limits + self._by_itself(offer)
+        return self._votes[offer.name]
+
+    @cached_property
+    def _by_limits(self) -> Number:
+        return sum(self.quorums.values())
+
+    def _by_itself(self, offer: Offer) -> Number:
+        """How many more than the limits ask for."""
+        more: Number = 0
         for stage in offer.needs.stages:
             by_limits = self.quorums.get(frozenset(stage.approvers), 0)
-            total += largest(stage.quorum, by_limits) - by_limits
-        return total
+            more += largest(stage.quorum, by_limits) - by_limits
+        return more
 
     @property
     def quorums(self) -> dict[Who, Number]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 MOST_STATES = 20_000
@@ -50,15 +50,17 @@ class TextSet:
     """All texts that go along `steps` from beginning to end. Two with the same steps are the same set."""
 
     steps: tuple[Step, ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash(self.steps))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def has(self, text: str) -> bool:
         """Whether `text` is in it."""
-        here = self.start
-        for char in text:
-            here = self.after(here, char)
-            if not here:
-                return False
-        return self.accepts(here)
+        return _has(self, text)
 
     @property
     def start(self) -> int:
@@ -92,6 +94,16 @@ class TextSet:
         return bool(self.steps) and all(step == ANYTHING for step in self.steps)
 
 
+@lru_cache(maxsize=65536)
+def _has(texts: TextSet, text: str) -> bool:
+    here = texts.start
+    for char in text:
+        here = texts.after(here, char)
+        if not here:
+            return False
+    return texts.accepts(here)
+
+
 def _skip(steps: Sequence[Step], here: int) -> int:
     """With the steps that may be left out: any number can be none."""
     todo = here
@@ -114,31 +126,37 @@ def wildcard(pattern: str) -> TextSet:
     return TextSet(tuple({"*": ANYTHING, "?": ANY}.get(char) or Step(frozenset(char)) for char in pattern))
 
 
+@lru_cache(maxsize=8192)
 def beginning(text: str) -> TextSet:
     """Texts that start with `text`."""
     return TextSet((*_literally(text), ANYTHING))
 
 
+@lru_cache(maxsize=8192)
 def ending(text: str) -> TextSet:
     """Texts that end with `text`."""
     return TextSet((ANYTHING, *_literally(text)))
 
 
+@lru_cache(maxsize=8192)
 def containing(text: str) -> TextSet:
     """Texts with `text` somewhere in them."""
     return TextSet((ANYTHING, *_literally(text), ANYTHING))
 
 
+@lru_cache(maxsize=8192)
 def exactly(text: str) -> TextSet:
     """`text` alone."""
     return TextSet(_literally(text))
 
 
+@lru_cache(maxsize=8192)
 def at_least_long(count: int) -> TextSet:
     """Texts of at least `count` characters."""
     return TextSet((*[ANY] * count, ANYTHING))
 
 
+@lru_cache(maxsize=8192)
 def at_least_long_stripped(count: int) -> TextSet:
     """Texts that have at least `count` (one or more) characters once blanks around them are gone."""
     if count == 1:
@@ -146,6 +164,7 @@ def at_least_long_stripped(count: int) -> TextSet:
     return TextSet((_BLANKS, _MARK, *[ANY] * (count - 2), ANYTHING, _MARK, _BLANKS))
 
 
+@lru_cache(maxsize=8192)
 def spelled(name: str) -> TextSet:
     """Texts that are `name` once blanks around them and differences of case are gone (`strip`, `lower`)."""
     letters = (Step(frozenset({char, char.upper()} | ({_KELVIN} if char == "k" else set()))) for char in name)
