@@ -97,6 +97,7 @@ class RandomPolicies:
              ("bot", ""), ("alice", "bot"), ("carl", "carlbot"), ("lea", "alice"), ("bob", "ci"),
              ("carl", "carl-admin")]
         )  # fmt: skip
+        emergency = one.random() < 0.3
         at = TUESDAY + timedelta(minutes=one.choice([0, 0, 30, 150, -600, 6000]))
         return ask(
             who,
@@ -113,10 +114,10 @@ class RandomPolicies:
             hours,
             beneficiary=whom,
             at=at,
-            starts_at=one.choice([None, None, at + HOUR, at + 30 * HOUR]),
+            starts_at=None if emergency else one.choice([None, None, at + HOUR, at + 30 * HOUR]),
             is_extension=bool(more) and one.random() < 0.7,
             total_duration=(hours + more) * HOUR,
-            break_glass=one.random() < 0.3,
+            break_glass=emergency,
             justification=one.choice(JUSTIFICATIONS),
             ticket=one.choice(TICKETS),
             ticket_facts=one.choice([None, *(TicketFacts(status=status) for status in TicketStatus)]),

@@ -35,7 +35,7 @@ class Consent:
 
 @dataclass
 class Electorate:
-    """The persons who can agree; `open` says that more can be made up. Those who agreed before are asked first."""
+    """The persons who can agree; `open` says that more can be made up. Those who are remembered are asked first."""
 
     catalog: Catalog
     facts: tuple[Fact, ...] = ()
@@ -54,9 +54,11 @@ class Electorate:
         result = tally(request, decisions, self.catalog, Moment(at=case.at, on_call=self.on_call))
         if not result.approved:
             return None
-        agreed = tuple(decision.person for decision in decisions)
-        self.agreed += [person for person in agreed if person not in self.agreed]
-        return Consent(self.catalog, agreed, dict(self.on_call))
+        return Consent(self.catalog, tuple(decision.person for decision in decisions), dict(self.on_call))
+
+    def remember(self, persons: Sequence[str]) -> None:
+        """Ask these first from now on."""
+        self.agreed += [person for person in persons if person not in self.agreed]
 
     def _persons(self, stage: Stage, request: Request, taken: set[str]) -> list[str]:
         able = self._able(stage, request) - taken

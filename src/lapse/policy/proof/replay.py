@@ -95,8 +95,12 @@ def _suits(situation: Situation, terms: Terms) -> bool:
 
 def _comes_about(situation: Situation, steps: Sequence[Step]) -> bool:
     """Whether the steps together are what must never be; the total is looked at where they are made."""
-    few = situation.fewer_persons_than is None or count(s.persons for s in steps) < situation.fewer_persons_than
-    return few and any(_one_is(situation, step) for step in steps)
+    return _few(situation, steps) and any(_one_is(situation, step) for step in steps)
+
+
+def _few(situation: Situation, steps: Sequence[Step]) -> bool:
+    most = situation.fewer_persons_than
+    return most is None or count(step.persons for step in steps) < most
 
 
 def _one_is(situation: Situation, step: Step) -> bool:
@@ -113,10 +117,12 @@ def _chain(goal: Goal, last: Case, electorate: Electorate, longest: timedelta) -
     case = replace(last, total=timedelta(0), is_extension=False)
     steps: list[Step] = []
     while case.total <= longest:
-        step = next((step for one in _continued(goal, case, longest) if (step := _step(goal, one, electorate))), None)
+        tried = (_step(goal, one, electorate) for one in _continued(goal, case, longest))
+        step = next((one for one in tried if one is not None and _few(goal.situation, [*steps, one])), None)
         if step is None or len(steps) >= MOST_STEPS:
             return None
         steps.append(step)
+        electorate.remember(step.persons)
         case = _after(case, step)
     if not _comes_about(goal.situation, steps):
         return None

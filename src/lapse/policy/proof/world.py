@@ -12,7 +12,7 @@ from itertools import combinations
 
 from lapse.domain.durations import LONGEST
 from lapse.policy.proof.asked import KINDS, WEEK, AskedModel, PrincipalModel, microseconds, seconds
-from lapse.policy.proof.logic import Formula, any_of, both, implies, no, same
+from lapse.policy.proof.logic import Formula, any_of, both, either, implies, no, same
 from lapse.policy.proof.vocabulary import Members, Text
 from lapse.policy.rules import Fact
 
@@ -63,6 +63,7 @@ def _request(asked: AskedModel) -> Iterator[Formula]:
     yield both(asked.duration > 0, asked.duration <= seconds(LONGEST), asked.total >= asked.duration)
     yield implies(asked.is_extension, asked.total > asked.duration)
     yield implies(no(asked.is_extension), asked.begins_at - asked.at <= microseconds(_AHEAD))
+    yield implies(asked.break_glass, either(asked.is_extension, asked.begins_at == asked.at))
 
 
 def _weeks(asked: AskedModel) -> Iterator[Formula]:
