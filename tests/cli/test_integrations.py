@@ -76,7 +76,7 @@ def test_what_is_set_up_is_listed_and_tried_out(set_up, server):
     assert [one["name"] for one in set_up.data("integration", "list")] == ["jira", "old", "database", "chat"]
     done = set_up.run("integration", "check", "--ticket", "jira:OPS-7", "--send")
     assert "`OPS-7` is open (`In Progress`)" in done.out
-    assert "1 tickets, 1 rows could not be used (the first is row 2)" in done.out
+    assert "1 ticket, 1 row unusable (the first is row 2)" in done.out
     assert "on call now: bob" in done.out
     assert "sent to chat" in done.out
     assert "t0ken" not in done.out + done.err
@@ -91,7 +91,7 @@ def test_what_does_not_work_is_said_and_the_exit_code_tells(set_up, server):
     assert "it answers with status 500" in done.out
     assert "the export `tickets.csv` cannot be read" in done.out
     assert "`chat` answers with status 500" in done.out
-    assert "3 integrations of 4 cannot be used as it should" in done.err
+    assert "3 of 4 integrations do not work" in done.err
 
 
 def test_a_ticket_is_shown_as_its_system_knows_it(set_up, server):

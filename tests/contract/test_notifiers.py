@@ -57,7 +57,7 @@ async def made(kind):
     elif kind == "mail":
         with mail_server() as server:
             way = Mail(
-                "mail", MailServer(host="127.0.0.1", port=server.port, tls="none", seconds=5), "lapse@example.com"
+                "mail", MailServer(host="127.0.0.1", port=server.port, tls="none", seconds=20), "lapse@example.com"
             )
             yield Bench(
                 way,
@@ -68,7 +68,7 @@ async def made(kind):
     else:
         async with web_server() as server:
             server.always(204)
-            client = WebClient(Calling(seconds=2.0))
+            client = WebClient(Calling(seconds=20.0))
             way = Hook(kind, server.url + "/hook", client, HandClock(NOW), chat=kind == "chat")
             yield Bench(
                 way,

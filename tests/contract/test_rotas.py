@@ -115,9 +115,9 @@ async def made(kind, folder):
         async with web_server() as server:
             server.answer = as_service
             url = UrlTemplate.parse(server.url + "/oncalls?at={at}", frozenset({"at"}))
-            client = WebClient(Calling(seconds=1.0))
+            client = WebClient(Calling(seconds=20.0))
             asking = Asking(url=url, people="/oncalls", names=("/user/email",))
-            yield book(Service(asking, client, clock)), lambda: server.always(behaviour="never")
+            yield book(Service(asking, client, clock)), lambda: server.always(behaviour="hang_up")
             await client.close()
 
 

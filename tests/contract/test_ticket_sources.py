@@ -68,14 +68,14 @@ class Web(Fake):
     def __init__(self, server, mapping, answer, numbers):
         self.server, self.numbers = server, numbers
         server.answer = answer
-        client = WebClient(Calling(seconds=1.0))
+        client = WebClient(Calling(seconds=20.0))
         self.source = Lookups({"jira": HttpSource(mapping, client)}, HandClock())
 
     def number(self, which):
         return self.numbers.format(which)
 
     async def fall_silent(self):
-        self.server.always(behaviour="never")
+        self.server.always(behaviour="hang_up")
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ async def server():
 
 @pytest.fixture
 async def hook(server):
-    client = WebClient(Calling(seconds=2.0, headers={"Authorization": "Bearer s3cret"}))
+    client = WebClient(Calling(seconds=20.0, headers={"Authorization": "Bearer s3cret"}))
     hook = Hook("siem", server.url + "/in", client, HandClock(NOW), key=b"k3y")
     yield hook
     await hook.close()

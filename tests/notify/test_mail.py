@@ -43,7 +43,7 @@ def a_posting(*to, kind=NoticeKind.BREAK_GLASS, text="`alice` used break-glass f
 
 def mail(server, **options):
     return Mail(
-        "mail", MailServer(host="127.0.0.1", port=server.port, tls="none", seconds=5), "lapse@example.com", **options
+        "mail", MailServer(host="127.0.0.1", port=server.port, tls="none", seconds=20), "lapse@example.com", **options
     )
 
 
@@ -121,7 +121,7 @@ async def test_mail_is_encrypted_and_the_server_must_be_the_right_one(tmp_path):
     with mail_server(context, login=("lapse", "s3cret")) as server:
 
         async def send(**options):
-            given = {"host": "localhost", "port": server.port, "user": "lapse", "password": "s3cret", "seconds": 5}
+            given = {"host": "localhost", "port": server.port, "user": "lapse", "password": "s3cret", "seconds": 20}
             way = Mail("mail", MailServer(**{**given, "ca_file": str(tmp_path / "ca.pem"), **options}), "l@example.com")
             await way.send(a_posting("ann"), "mail:ann@example.com")
 

@@ -70,7 +70,7 @@ async def test_json_may_be_looked_into_with_pointers(written, name, text):
 
 async def test_broken_rows_are_left_out_counted_and_said(written):
     source = written("number,state\nOPS-1,open\nOPS-2\nOPS-3,open,extra\n,open\nOPS-4,\nOPS-5,closed\n")
-    assert await source.summary() == "2 tickets, 4 rows could not be used (the first is row 2)"
+    assert await source.summary() == "2 tickets, 4 rows unusable (the first is row 2)"
     assert await source.find("OPS-2") == NOWHERE
 
 
@@ -78,7 +78,7 @@ async def test_broken_lines_of_json_are_left_out_and_counted(written):
     source = written(
         '{"number": "1", "state": "open"}\n{oops\n[1]\n"x"\n{"number": true, "state": "open"}\n', "t.jsonl"
     )
-    assert await source.summary() == "1 tickets, 4 rows could not be used (the first is row 2)"
+    assert await source.summary() == "1 ticket, 4 rows unusable (the first is row 2)"
 
 
 async def test_a_number_that_is_there_twice_with_different_states_is_not_open(written):

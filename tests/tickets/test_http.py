@@ -22,7 +22,7 @@ async def server():
 
 @pytest.fixture
 async def client():
-    client = WebClient(Calling(seconds=1.0, largest=100_000))
+    client = WebClient(Calling(seconds=20.0, largest=100_000))
     yield client
     await client.close()
 
@@ -49,7 +49,7 @@ async def test_what_is_not_said_to_be_open_is_closed(server, source, state, stat
     assert server.asked[0].target == "/incidents/INC%201%2F2?view=short"
 
 
-@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("status", [400, 404, 410, 414, 422])
 async def test_a_ticket_that_is_not_there(server, source, status):
     server.always(status, {"error": "no"})
     assert (await source.find("1")).status is TicketStatus.UNKNOWN

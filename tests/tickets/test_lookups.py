@@ -10,7 +10,7 @@ from lapse.domain.errors import Unavailable
 from lapse.domain.requests import Ticket
 from lapse.policy.values import TicketStatus
 from lapse.tickets import lookups
-from lapse.tickets.found import NOWHERE, Found
+from lapse.tickets.found import NOWHERE, Found, MisunderstoodError
 from lapse.tickets.lookups import KEEP_CLOSED, KEEP_UNREACHABLE, Lookups
 from support.clock import HandClock
 
@@ -85,6 +85,13 @@ async def test_while_a_system_is_down_nobody_waits_for_it_again(tickets, jira, c
     other = await tickets.look_up(Ticket(system="jira", number="OPS-2"))
     assert other.status is TicketStatus.UNREACHABLE
     assert jira.asked == ["OPS-1"]
+
+
+async def test_a_number_that_makes_a_system_fail_does_not_make_it_fail_for_others(tickets, jira):
+    jira.answer = MisunderstoodError("it answers with status 500")
+    assert (await tickets.look_up(OPS_1)).status is TicketStatus.UNREACHABLE
+    jira.answer = Found(status=TicketStatus.OPEN)
+    assert (await tickets.look_up(Ticket(system="jira", number="OPS-2"))).status is TicketStatus.OPEN
 
 
 async def test_many_who_ask_at_once_ask_once(tickets, jira):

@@ -20,7 +20,7 @@ async def server():
 
 @pytest.fixture
 async def client():
-    client = WebClient(Calling(seconds=1.0, largest=10_000, headers={"Authorization": "Bearer s3cret"}))
+    client = WebClient(Calling(seconds=20.0, largest=10_000, headers={"Authorization": "Bearer s3cret"}))
     yield client
     await client.close()
 

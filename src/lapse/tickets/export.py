@@ -82,11 +82,11 @@ class ExportSource:
         return rows.tickets.get(number.strip().casefold(), NOWHERE)
 
     async def summary(self) -> str:
-        """How much was read, for people: `12 tickets, 1 row could not be used (the first is row 3)`."""
+        """How much was read, for people: `12 tickets, 1 row unusable (the first is row 3)`."""
         rows = await self._current()
-        text = f"{len(rows.tickets)} tickets"
+        text = f"{len(rows.tickets)} ticket{'s' * (len(rows.tickets) != 1)}"
         if rows.broken:
-            text += f", {rows.broken} rows could not be used (the first is row {rows.first_broken})"
+            text += f", {rows.broken} row{'s' * (rows.broken != 1)} unusable (the first is row {rows.first_broken})"
         return text
 
     async def close(self) -> None:

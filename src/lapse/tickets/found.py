@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from lapse.domain.errors import Unavailable
 from lapse.policy.values import TicketStatus
+
+
+class MisunderstoodError(Unavailable):
+    """The system answered, but not so that it says anything about this ticket; it may about others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,22 @@ from http import HTTPStatus
 
 from lapse.domain.errors import InvalidInput, Unavailable
 from lapse.policy.values import TicketStatus
-from lapse.tickets.found import NOWHERE, Found
+from lapse.tickets.found import NOWHERE, Found, MisunderstoodError
 from lapse.tickets.numbers import NumberForm
 from lapse.web.answers import decoded, text_at
 from lapse.web.client import WebClient
 from lapse.web.urls import UrlTemplate
 
-_GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_GONE = frozenset(
+    {
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.GONE,
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+"""No such ticket, or a number that cannot be one: a requester chooses it, so it must not look like an outage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +63,11 @@ class HttpSource:
         if answer.status in _GONE:
             return NOWHERE
         if answer.status != HTTPStatus.OK:
-            raise Unavailable(_meaning(answer.status))
-        return self._read(answer.body)
+            raise MisunderstoodError(_meaning(answer.status))
+        try:
+            return self._read(answer.body)
+        except Unavailable as error:
+            raise MisunderstoodError(error.message) from None
 
     async def close(self) -> None:
         """Close the connections."""

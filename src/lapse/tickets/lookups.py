@@ -2,8 +2,8 @@
 
 Never raises for a system that does not answer: that is the status `unreachable`. What is remembered is bounded, and how
 long depends on what it is: open for `keep_for` (a ticket that is closed meanwhile counts as open that long), closed and
-unknown shorter, so that who opens a ticket need not wait, unreachable for seconds. While a system is unreachable it is
-not asked for other tickets either, so that it holds nobody up. Several who ask for one ticket share one question.
+unknown shorter, so that who opens a ticket need not wait, unreachable for seconds. While a system gives no answer it
+is not asked for other tickets either, so that it holds nobody up. Several who ask for one ticket share one question.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lapse.domain.requests import Ticket
 from lapse.policy.values import TicketFacts, TicketStatus
 from lapse.ports import Clock
 from lapse.tickets.export import ExportSource
-from lapse.tickets.found import NOWHERE, Found, Source
+from lapse.tickets.found import NOWHERE, Found, MisunderstoodError, Source
 
 MOST_KEPT = 2_000
 LONGEST = 200
@@ -114,7 +114,8 @@ class Lookups:
             facts = _facts(await source.find(ticket.number), now)
         except LapseError as error:
             facts = TicketFacts(status=TicketStatus.UNREACHABLE, detail=shown(error.message, 200), looked_up_at=now)
-            self._down[ticket.system] = _Kept(facts, now + KEEP_UNREACHABLE)
+            if not isinstance(error, MisunderstoodError):
+                self._down[ticket.system] = _Kept(facts, now + KEEP_UNREACHABLE)
         self._keep(ticket, facts, now)
         return facts
 

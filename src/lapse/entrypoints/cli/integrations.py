@@ -64,7 +64,8 @@ def check(
         table(("NAME", "FOR", "WORKS", "DETAIL"), lines, flexible=3)
     broken = [one for one in rows if not one["ok"]]
     if broken:
-        raise Unavailable(f"{plural(len(broken), 'integration')} of {len(rows)} cannot be used as it should")
+        verb = "does" if len(broken) == 1 else "do"
+        raise Unavailable(f"{len(broken)} of {plural(len(rows), 'integration')} {verb} not work")
 
 
 def seal(session: Session) -> None:
