@@ -7,8 +7,10 @@ one person has. Whoever is not found is nobody; a rota that is not reached is no
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -76,20 +78,24 @@ class Book:
         failed = self._failed.get(key)
         if failed is not None and now < failed[1]:
             raise failed[0]
-        found = await self._asked(key, rota, at)
+        return await self._asked(key, rota, at)
+
+    async def _asked(self, key: tuple[str, datetime], rota: str, at: datetime) -> OnCall:
+        """Ask and remember; a failure for seconds only, so that many who decide do not each wait for it."""
+        now = self._clock.now()
+        try:
+            found = await self.ask_now(rota, at)
+        except Unavailable as error:
+            self._failed.pop(key, None)
+            self._failed[key] = error, self._clock.now() + TRY_AGAIN
+            while len(self._failed) > MOST_KEPT:
+                self._failed.pop(next(iter(self._failed)))
+            raise
         self._kept[key] = found, now + self._rotas[rota].keep_for
         self._kept.move_to_end(key)
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return found
-
-    async def _asked(self, key: tuple[str, datetime], rota: str, at: datetime) -> OnCall:
-        """Ask; a failure is remembered for seconds, so that many who decide do not each wait for it."""
-        try:
-            return await self.ask_now(rota, at)
-        except Unavailable as error:
-            self._failed = {key: (error, self._clock.now() + TRY_AGAIN), **dict(list(self._failed.items())[:MOST_KEPT])}
-            raise
 
     async def ask_now(self, rota: str, at: datetime) -> OnCall:
         """As `look`, whatever is remembered."""
@@ -103,12 +109,14 @@ class Book:
         return _mapped(people, one, await self._catalog())
 
     async def refresh(self) -> None:
-        """Ask every rota about now, so that who decides need not wait; what does not answer is asked again then."""
-        for name in self._rotas:
-            try:
-                await self.look(name, self._clock.now())
-            except Unavailable:
-                continue
+        """Ask every rota about now and soon, so that who decides need not wait; what fails is asked again then."""
+        await asyncio.gather(*(self._ahead(name) for name in self._rotas))
+
+    async def _ahead(self, name: str) -> None:
+        now = self._clock.now()
+        with suppress(Unavailable):
+            for at in (now, now + _STEP):
+                await self._asked((name, _step(at)), name, at)
 
     async def close(self) -> None:
         """Close what the sources hold open."""
