@@ -10,10 +10,12 @@ import pytest
 from fakes.rotas import FakeRotas
 from fakes.store import FakeStore
 from lapse.control.catalogs import apply
+from lapse.control.counters import Less, offer_less
 from lapse.control.decisions import approve, deny
 from lapse.control.delegations import NewDelegation, create_delegation, end_delegation
 from lapse.control.locks import lock, unlock
 from lapse.control.reminders import remind
+from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Refused
 from lapse.domain.locks import LockKind
@@ -344,6 +346,21 @@ async def test_a_lock_stops_a_delegate_of_who_is_locked_and_what_was_said_before
     with pytest.raises(Refused, match="`olga` is locked"):
         await say_yes(world, "dave", await world.ask())
     await unlock(world.control, world.admin("root2"), made.id)
+    assert await say_yes(world, "bob", request) is RequestState.APPROVED
+
+
+async def test_an_administrator_decides_on_no_own_request_either():
+    world = await world_of("{from: [root, group:dba]}")
+    everything = Actor(name="root", scopes=frozenset(Scope))
+    await delegate(world, "bob", "root")
+    request = await world.ask("root")
+    for attempt in (
+        approve(world.control, everything, request.id),
+        deny(world.control, everything, request.id, "no"),
+        offer_less(world.control, everything, request.id, Less(duration=HOUR, reason="less")),
+    ):
+        with pytest.raises(Refused, match="own request"):
+            await attempt
     assert await say_yes(world, "bob", request) is RequestState.APPROVED
 
 
