@@ -6,7 +6,7 @@ Called by the API, for `lapse policy replay` and for each proposal. Whatever can
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,12 +18,17 @@ from lapse.domain.errors import LapseError, Refused
 from lapse.policy import Policy, lint, parse
 from lapse.policy.effects import ClaimEffect, DiffEffect, Effects
 from lapse.policy.proof.outcomes import claim_effects
+from lapse.policy.proof.previews import diff_effect, oddities
 from lapse.policy.replay import ReplayReport
 from lapse.ports import PolicyVersion, Reader
 
 MOST_WARNINGS = 100
 TIME_FOR_A_CLAIM = timedelta(seconds=10)
 """After which a claim counts as unknown, and somebody has to accept that."""
+
+TIME_FOR_THE_DIFFERENCE = timedelta(seconds=30)
+TIME_FOR_ODDITIES = timedelta(seconds=20)
+"""After which the rest is said to be unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +64,11 @@ async def effects_of(app: App, files: Mapping[str, str], since: datetime) -> Com
         old, catalog = await own.store.read(_before)
         replay, missing = await _replayed(own, policy, since, until)
         effects = Effects(
-            diff=difference(old, policy),
+            diff=difference(parse(old.files), policy),
             claims=claims(policy),
             replay=replay,
             replay_missing=missing,
-            warnings=tuple(map(str, lint(policy, catalog, rotas=own.integrations.rotas.names)[:MOST_WARNINGS])),
+            warnings=warnings(policy, catalog, own.integrations.rotas.names),
         )
         return Computed(base=old.version, effects=effects)
 
@@ -75,10 +80,16 @@ def claims(policy: Policy) -> tuple[ClaimEffect, ...]:
     return claim_effects(policy, timeout=TIME_FOR_A_CLAIM, clock=time.monotonic)
 
 
-def difference(old: PolicyVersion, new: Policy) -> DiffEffect:
+def difference(old: Policy, new: Policy) -> DiffEffect:
     """How the answers change."""
-    del old, new
-    return DiffEffect(missing="it was not computed")
+    return diff_effect(old, new, timeout=TIME_FOR_THE_DIFFERENCE, clock=time.monotonic)
+
+
+def warnings(policy: Policy, catalog: Catalog, rotas: Collection[str]) -> tuple[str, ...]:
+    """What is probably not meant, and what is odd."""
+    meant = tuple(map(str, lint(policy, catalog, rotas=rotas)))
+    odd = oddities(policy, catalog, timeout=TIME_FOR_ODDITIES, clock=time.monotonic)
+    return (*meant, *odd)[:MOST_WARNINGS]
 
 
 async def _before(reader: Reader) -> tuple[PolicyVersion, Catalog]:

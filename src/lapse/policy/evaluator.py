@@ -161,14 +161,14 @@ def _terms(offer: Offer, binding: Sequence[Needs], ask: Ask) -> Terms:
         max_duration=min([*durations, *totals]),
         max_total=min(totals),
         pending_timeout=_pending_timeout(offer, everything, ask),
-        stages=_stages(everything),
+        stages=stages_of(everything),
         in_parallel=offer.in_parallel,
         post_review=offer.post_review,
         purpose=offer.purpose,
     )
 
 
-def _stages(everything: Iterable[Needs]) -> tuple[Stage, ...]:
+def stages_of(everything: Iterable[Needs]) -> tuple[Stage, ...]:
     """All stages in order; where two ask the same people, one stage that is as strict as both."""
     merged: dict[frozenset[str], Stage] = {}
     for needs in everything:

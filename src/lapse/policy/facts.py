@@ -5,12 +5,13 @@ These are bounds over all questions an offer could satisfy; a limit that binds o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from lapse.domain.catalog import Catalog
 from lapse.domain.resources import Entitlement
-from lapse.policy.rules import Needs, Offer, Policy, Selector
+from lapse.policy.rules import Limit, Needs, Offer, Policy, Selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def reaches(policy: Policy, catalog: Catalog) -> tuple[Reach, ...]:
         _reach(offer, entitlement, policy, catalog)
         for offer in policy.offers
         for entitlement in catalog.entitlements()
-        if _selects(offer.selector, entitlement, catalog)
+        if selects(offer.selector, entitlement, catalog)
     )
 
 
@@ -82,11 +83,7 @@ def _facts(offer: Offer) -> OfferFacts:
 
 
 def _reach(offer: Offer, entitlement: Entitlement, policy: Policy, catalog: Catalog) -> Reach:
-    always = [
-        limit.needs
-        for limit in policy.limits
-        if not limit.selector.to and limit.selector.when is None and _selects(limit.selector, entitlement, catalog)
-    ]
+    always = [limit.needs for limit in always_binding(offer, entitlement, policy, catalog)]
     longest, total = _bounds([offer.needs, *always])
     quorums: dict[frozenset[str], int] = {}
     for needs in (offer.needs, *always):
@@ -102,13 +99,24 @@ def _reach(offer: Offer, entitlement: Entitlement, policy: Policy, catalog: Cata
     )
 
 
+def always_binding(offer: Offer, entitlement: Entitlement, policy: Policy, catalog: Catalog) -> Iterator[Limit]:
+    """The limits that bind whoever takes up `offer` of `entitlement`, at any time."""
+    for limit in policy.limits:
+        selector = limit.selector
+        everybody = not selector.to and selector.when is None
+        kinds = not selector.kinds or set(offer.selector.kinds) <= set(selector.kinds)
+        if everybody and kinds and selects(selector, entitlement, catalog):
+            yield limit
+
+
 def _bounds(needs: list[Needs]) -> tuple[timedelta, timedelta]:
     totals = [need.max_total for need in needs if need.max_total is not None]
     longest = [need.max_duration for need in needs if need.max_duration is not None]
     return min([*longest, *totals]), min(totals)
 
 
-def _selects(selector: Selector, entitlement: Entitlement, catalog: Catalog) -> bool:
+def selects(selector: Selector, entitlement: Entitlement, catalog: Catalog) -> bool:
+    """Whether a rule is about this entitlement."""
     if not selector.entitlements:
         return True
     resource = catalog.resources[entitlement.resource]

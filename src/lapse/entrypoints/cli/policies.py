@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lapse.domain.errors import InvalidInput
-from lapse.entrypoints.cli import policy_format, policy_proofs, policy_proposals, policy_replay, policy_tests
+from lapse.entrypoints.cli import (
+    policy_diffs,
+    policy_format,
+    policy_proofs,
+    policy_proposals,
+    policy_replay,
+    policy_tests,
+)
 from lapse.entrypoints.cli.asking import (
     Because,
     Beneficiary,
@@ -41,6 +48,7 @@ def register(app: typer.Typer) -> None:
     command(policy, "show")(show)
     command(policy, "prove")(policy_proofs.prove)
     command(policy, "replay")(policy_replay.replay)
+    policy_diffs.register(policy)
     policy_proposals.register(policy)
 
 

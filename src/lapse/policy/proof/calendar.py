@@ -29,6 +29,9 @@ _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2066, 1, 1, tzinfo=UT
 
 _USUAL = datetime(2027, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+_ELSEWHEN = tuple(microseconds(weeks * _WEEK) for weeks in (0, 8, 26, -60, 520))
+"""At other times of the year, and in other years, the week is the same; a rule may be about one of them."""
+
 _WEEK_MINUTES = 7 * DAY_MINUTES
 _LONG = microseconds(LONGEST)
 
@@ -63,14 +66,17 @@ class Calendar:
             yield self._week()
         proposal = self._proposal(says, length)
         if proposal is not None:
-            now = [same(windows[each], _within(each, proposal, length)) for each in windows]
-            found.proposals.append(
-                both(self._asked.held_from == proposal, self._asked.duration * MICROSECONDS == length, *now)
-            )
+            found.proposals += [self._so(proposal + apart, length) for apart in _ELSEWHEN]
         else:
             yield self._impossible(says, length)
         for at in {begin, proposal if proposal is not None else begin}:
             yield from (self._here(each, at) for each in windows)
+
+    def _so(self, begin: int, length: int) -> Formula:
+        """That the access begins and lasts so, with what that means for every window."""
+        asked = self._asked
+        now = [same(holds, _within(each, begin, length)) for each, holds in asked.windows.items()]
+        return both(asked.held_from == begin, asked.duration * MICROSECONDS == length, *now)
 
     def _proposal(self, says: Mapping[Windows, bool], length: int) -> int | None:
         """An instant at which they are as the solver says; None if there is none."""

@@ -71,10 +71,14 @@ class _Through:
 
 @dataclass
 class ConditionModel:
-    """Makes formulas of conditions; `finish` gives what must be said besides, once all are made."""
+    """Makes formulas of conditions; `finish` gives what must be said besides, once all are made.
+
+    `unmodelled` are conditions with what of them is not modelled, `free` the unknowns that stand for it.
+    """
 
     asked: AskedModel
     unmodelled: dict[str, set[str]] = field(default_factory=dict)
+    free: list[Formula] = field(default_factory=list)
     _through: list[_Through] = field(default_factory=list)
     _made: dict[str, Truth] = field(default_factory=dict)
     _text: str = ""
@@ -138,7 +142,9 @@ class ConditionModel:
         self._anything(what)
         self._free_ones += 1
         words, name = self.asked.words, f"{self._free_ones} ({what} at {at})"
-        return Truth(words.boolean(f"free {name}"), words.boolean(f"error {name}"))
+        truth = Truth(words.boolean(f"free {name}"), words.boolean(f"error {name}"))
+        self.free += [truth.holds, truth.error]
+        return truth
 
     def _truth(self, value: Value, *, at: int, what: str) -> Truth:
         return value if isinstance(value, Truth) else self._free(at, what)

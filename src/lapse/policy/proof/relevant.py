@@ -1,4 +1,4 @@
-"""Which rules can matter to a claim at all: those about something that it is about. Called by `decide`."""
+"""Which rules can matter to a claim at all: those about something that it is about. Used by `decide`, `changes`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from lapse.policy.rules import Policy, Selector
 
 def relevant(policy: Policy, about: Selector) -> tuple[str, ...]:
     """The names of the offers and limits that may concern something that `about` selects."""
-    offers = [offer for offer in policy.offers if _overlap(about, offer.selector)]
-    limits = [limit for limit in policy.limits if _overlap(about, limit.selector)]
+    offers = [offer for offer in policy.offers if overlap(about, offer.selector)]
+    limits = [limit for limit in policy.limits if overlap(about, limit.selector)]
     return (*(offer.name for offer in offers), *(limit.name for limit in limits))
 
 
-def _overlap(one: Selector, other: Selector) -> bool:
+def overlap(one: Selector, other: Selector) -> bool:
+    """Whether a request could concern both, as far as kinds and names of entitlements tell."""
     if one.kinds and other.kinds and not set(one.kinds) & set(other.kinds):
         return False
     return not one.entitlements or not other.entitlements or _patterns_overlap(one.entitlements, other.entitlements)

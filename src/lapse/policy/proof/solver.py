@@ -125,7 +125,7 @@ class Solver:
                 lemmas = self._lemmas(found)
                 if not lemmas:
                     return found
-                proposed = self._proposed(found)
+                proposed = self._proposed(found, learned)
                 if proposed is not None:
                     return proposed
                 self.rounds += 1
@@ -139,16 +139,22 @@ class Solver:
     def _lemmas(self, found: Found) -> list[Formula]:
         return [*self._texts(found)] or [lemma for theory in self._theories for lemma in theory(found)]
 
-    def _proposed(self, found: Found) -> Found | None:
+    def _proposed(self, found: Found, learned: list[Formula]) -> Found | None:
         """What a theory proposes instead, if it can be."""
         for proposal in found.proposals:
             self._solver.push()
             try:
                 self._solver.add(self._term(proposal))
-                model = self._model()
-                better = Found(model) if model is not None else None
-                if better is not None and not self._lemmas(better):
-                    return better
+                for _ in range(_FEW_ROUNDS):
+                    model = self._model()
+                    if model is None:
+                        break
+                    better = Found(model)
+                    lemmas = self._lemmas(better)
+                    if not lemmas:
+                        return better
+                    learned += lemmas
+                    self._solver.add([self._term(lemma) for lemma in lemmas])
             finally:
                 self._solver.pop()
         return None
