@@ -47,10 +47,9 @@ class PolicyFinding:
     answer: Evaluation | None = None
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}: " if self.file else ""
         if self.certainty is Certainty.UNKNOWN:
-            return f"{place}`{self.about}`: not known whether it is `{self.kind}`: {self.detail}"
-        return f"{place}`{self.about}`: {self.detail}"
+            return f"`{self.about}`: not known whether it is `{self.kind}`: {self.detail}"
+        return f"`{self.about}`: {self.detail}"
 
 
 def order_of(finding: PolicyFinding) -> tuple[int, bool, str, int]:
