@@ -215,7 +215,7 @@ async def test_a_repeated_request_is_asked_again_for_every_day_before_it_is_appr
     ("quota", "names", "words"),
     [
         ("{pending: 1}", ("reader", "writer"), "lets 1 requests of one requester wait"),
-        ("{most: 2, per: 1h}", ("reader", "writer", "metrics"), "takes 2 requests in any 1h of one requester"),
+        ("{most: 2, per: 1h}", ("reader", "writer", "metrics"), "accepts 2 requests of one requester in any 1h"),
     ],
 )
 async def test_a_bundle_takes_up_a_quota_with_every_part(quota, names, words):

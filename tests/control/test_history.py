@@ -102,7 +102,7 @@ async def test_a_quota_bounds_what_waits_and_an_approval_does_not_count_itself()
         await world.ask(who="alice-admin")
     await approve(world.control, world.actor("bob"), first.id)
     await world.ask(what="pg-prod/metrics", hours=0.5)
-    with pytest.raises(Refused, match="takes 3 requests in any 1h of one requester"):
+    with pytest.raises(Refused, match="accepts 3 requests of one requester in any 1h"):
         await world.ask(what="pg-prod/metrics", hours=0.5)
 
 

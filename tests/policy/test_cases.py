@@ -109,7 +109,7 @@ def test_requests_justifications_and_reviews_of_before():
     rules = limit("quota: {most: 2, per: 1h, pending: 3}\njustification: {unlike_last: 1}", "few") + offer()
     ask = READ[:-1] + ", justification: because of it, history: {%s}}"
     made = "requests: [{at: 10m ago, offer: read, automatic: true}, {at: 20m ago}]"
-    assert differences(ask % made, "{denied: takes 2 requests in any 1h}", rules=rules) == []
+    assert differences(ask % made, "{denied: accepts 2 requests of one requester}", rules=rules) == []
     assert differences(ask % "pending: 3", "{denied: lets 3 requests}", rules=rules) == []
     assert differences(ask % "justifications: [Because of it!]", "{denied: differs from your last}", rules=rules) == []
     assert differences(ask % "pending: 1", "{offer: read}", rules=rules) == []

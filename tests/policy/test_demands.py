@@ -36,7 +36,10 @@ def test_a_real_justification():
     text = offer("justification: {real: true}")
     assert answer(text, justification="checking why invoice 31 failed").allowed
     denied = answer(text, justification="testing stuff")
-    assert denied.reason == "no offer fits: `read` needs a justification that says what this access is for"
+    assert (
+        denied.reason
+        == "no offer fits: `read` needs a justification that says what this access is for, and this one does not"
+    )
     assert "needs a justification (none given)" in answer(text).reason
 
 

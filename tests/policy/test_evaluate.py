@@ -88,7 +88,7 @@ def test_extensions_count_together():
         ("when: 'principal.department == \"payments\"'", {}, True, "which is true"),
         ("when: 'principal.department == \"platform\"'", {}, False, "which is not true"),
         ("when: 'resource.tags.team == \"a\"'", {}, False, "could not evaluate its condition"),
-        (WINDOW, {}, True, "is open mon-fri 09:00-17:00 UTC"),
+        (WINDOW, {}, True, "is open only mon-fri 09:00-17:00 UTC"),
         (WINDOW, {"at": TUESDAY + 8 * HOUR}, False, "(asked from Tue 2026-03-03 18:00 UTC)"),
         (
             WINDOW,

@@ -85,7 +85,7 @@ def test_automatic_approval_is_used_up_per_offer_and_comes_back():
 def test_a_quota_bounds_requests_and_those_that_wait():
     text = offer() + limit("quota: {most: 2, per: 1h, pending: 3}", "flood")
     assert answer(text, history=asked(0.5)).allowed
-    assert "takes 2 requests in any 1h of one requester (2 so far)" in answer(text, history=asked(0.5, 0.1)).reason
+    assert "accepts 2 requests of one requester in any 1h (2 so far)" in answer(text, history=asked(0.5, 0.1)).reason
     assert "lets 3 requests of one requester wait at a time (3 so far)" in answer(text, history=asked(pending=3)).reason
     assert not answer(text, history=None).allowed
 

@@ -168,10 +168,11 @@ def _justification(need: JustificationNeed, ask: Ask) -> Iterator[Check]:
     given = f"{len(text)} given" if text else "none given"
     yield _check("justification", len(text) >= least, f"needs {wanted} ({given})", f"give {wanted}")
     if need.real and text:
+        says = not is_boilerplate(text)
         yield _check(
             "justification",
-            not is_boilerplate(text),
-            "needs a justification that says what this access is for",
+            says,
+            "needs a justification that says what this access is for" + ("" if says else ", and this one does not"),
             "say what you are going to do, and why now",
         )
     if need.unlike_last and text:
@@ -187,7 +188,7 @@ def _fresh(last: int, text: str, ask: Ask) -> Check:
     if ask.history is None:
         return Check(name="justification", status=Status.FAILED, detail=f"{detail}, and those are not known")
     fresh = not repeats(text, ask.history.justifications[:last])
-    return _check("justification", fresh, detail, "say what is different this time")
+    return _check("justification", fresh, detail if fresh else f"{detail}, which it repeats", "say what is different")
 
 
 def _ticket(need: TicketNeed, ask: Ask) -> Iterator[Check]:
@@ -226,14 +227,14 @@ def _windows(windows: tuple[Window, ...], ask: Ask) -> Check:
         if not is_open(windows, begin):
             opening = opens_at(windows, begin)
             remedy = f"start at {_local(opening, windows)}" if opening else ""
-            return _unmet("windows", f"is open {listed} (asked from {_local(begin, windows)})", remedy)
+            return _unmet("windows", f"is open only {listed} (asked from {_local(begin, windows)})", remedy)
         closing = closes_at(windows, begin, begin + ask.duration)
     except (ArithmeticError, ValueError, LookupError, OSError) as error:
         return Check(name="windows", status=Status.FAILED, detail=f"could not tell whether it is open: {error}")
     if closing is None:
-        return _met("windows", f"is open {listed} (asked from {_local(begin, windows)})")
+        return _met("windows", f"is open only {listed} (asked from {_local(begin, windows)})")
     until = _local(begin + ask.duration, windows)
-    detail = f"is open {listed} and closes {_local(closing, windows)} (asked until {until})"
+    detail = f"is open only {listed} and closes {_local(closing, windows)} (asked until {until})"
     return _too_long("windows", detail, (closing - begin) // _SECOND * _SECOND)
 
 

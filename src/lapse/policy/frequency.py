@@ -103,7 +103,7 @@ def cooldown_check(cooldown: timedelta, ask: InTime) -> Check:
 def quota_checks(quota: Quota, ask: InTime) -> Iterator[Check]:
     """Whether the requester has asked often enough already."""
     if quota.rate is not None:
-        rate, words = quota.rate, f"takes {_times(quota.rate, 'request')} of one requester"
+        rate, words = quota.rate, f"accepts {_times(quota.rate, 'request', 'of one requester ')}"
         made = made_within(rate, ask)
         yield _unknown("quota", words) if made is None else _counted("quota", words, made, rate.most)
     if quota.pending is not None:
@@ -201,8 +201,8 @@ def _whole_down(time: timedelta) -> timedelta:
     return time // _SECOND * _SECOND
 
 
-def _times(rate: Rate, what: str) -> str:
-    return f"{rate.most} {what}{'' if rate.most == 1 else 's'} in any {human_duration(rate.per)}"
+def _times(rate: Rate, what: str, whose: str = "") -> str:
+    return f"{rate.most} {what}{'' if rate.most == 1 else 's'} {whose}in any {human_duration(rate.per)}"
 
 
 def _counted(name: str, words: str, made: int, most: int) -> Check:

@@ -27,7 +27,7 @@ from lapse.entrypoints.cli.asking import (
     request_body,
 )
 from lapse.entrypoints.cli.commands import command, group
-from lapse.entrypoints.cli.output import facts, note, plural, print_json, safe, say, when
+from lapse.entrypoints.cli.output import facts, note, paragraph, plural, print_json, safe, say, when
 from lapse.entrypoints.cli.policy_files import PolicyFiles, read_policy
 from lapse.entrypoints.cli.session import Session
 
@@ -127,7 +127,8 @@ def explain(  # noqa: PLR0913, PLR0917  one an option
         print_json(found["evaluation"])
         return
     for line in found["lines"]:
-        say(safe(line, longest=500))
+        words = line.lstrip(" +-!")
+        paragraph(words, first=line[: len(line) - len(words)], rest=" " * (len(line) - len(words) + 2))
 
 
 def apply(session: Session, files: PolicyFiles) -> None:
