@@ -1,6 +1,7 @@
 """A million recorded requests, with their whole lives, replayed from a SQLite ledger under a proposed policy.
 
-`LAPSE_REPLAY_REQUESTS` makes it fewer. The proposal shortens, demands more and forbids, so that nothing is trivial.
+`LAPSE_REPLAY_REQUESTS` makes it fewer. The proposal shortens, and demands other and more approvals. What a core does
+in a second counts the threads of the process together: decoding and deciding, and the driver that reads from SQLite.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def main() -> None:
             f"made in {time.perf_counter() - began:.0f} s",
             flush=True,
         )
-        report("replay", [*_rows("the policy that was in force", path, entries, proposed=False),
-                          *_rows("a stricter policy", path, entries, proposed=True)])  # fmt: skip
+        report("replay", [*_rows("same policy", path, entries, proposed=False),
+                          *_rows("stricter policy", path, entries, proposed=True)])  # fmt: skip
 
 
 def files(*, proposed: bool = False) -> dict[str, str]:
@@ -64,32 +65,33 @@ def files(*, proposed: bool = False) -> dict[str, str]:
 
 
 def _rows(what: str, path: Path, entries: int, *, proposed: bool) -> list[Row]:
-    seconds, memory, (found, inner) = in_child(replay, str(path), proposed)
+    seconds, memory, (found, inner, busy) = in_child(replay, str(path), proposed)
     for group in found.groups:
         print(f"  {group.effect}: {group.requests:,} requests, {group.persons:,} persons, {group.saved} saved")
     return [
-        row(f"under {what}", [found.requests / inner], "requests/s", goal=AtLeast(100_000)),
-        row("  entries looked through", [entries / inner], "entries/s"),
+        row(f"{what}: a second of one core", [found.requests / busy], "requests", goal=AtLeast(100_000)),
+        row("  a second on the clock", [found.requests / inner], "requests"),
+        row("  entries looked through, of one core", [entries / busy], "entries/s"),
         row("  peak memory", [memory / 1e6], "MB"),
-        row("  whole process", [seconds], "s"),
+        row("  whole process, with opening", [seconds], "s"),
     ]
 
 
-def replay(path: str, proposed: bool) -> tuple[ReplayReport, float]:
-    """Replay the ledger at `path`; the report, and the seconds that it took without opening the store."""
+def replay(path: str, proposed: bool) -> tuple[ReplayReport, float, float]:
+    """Replay the ledger at `path`; the report, and the seconds it took on the clock and of one core."""
     return asyncio.run(_replay(path, proposed))
 
 
-async def _replay(path: str, proposed: bool) -> tuple[ReplayReport, float]:
+async def _replay(path: str, proposed: bool) -> tuple[ReplayReport, float, float]:
     store = await open_store(f"sqlite:///{path}")
     policy = parse(files(proposed=proposed))
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     found = await replay_ledger(store.ledger, policy, FIRST - timedelta(days=1), FIRST + SPAN + timedelta(days=2))
-    seconds = time.perf_counter() - began
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
     await store.close()
     if found.unreadable or not found.requests:
         raise RuntimeError(f"the ledger could not be read: {found}")
-    return found, seconds
+    return found, seconds, busy
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 
 from lapse.domain.requests import Ticket
 from lapse.policy import PolicyErrors, evaluate, lint, parse
+from lapse.policy.cases import read_cases, run_cases
+from lapse.policy.cases.language import ASK, CASE_FILE, EXPECT, SOME_GROUP, SOME_RESOURCE, SOMEONE
 from lapse.policy.expressions.types import FUNCTIONS, MACROS, METHODS, VARIABLES
 from lapse.policy.language import EFFECTS, LIMIT, OFFER
 from lapse.policy.schema import policy_schema
@@ -111,3 +113,18 @@ def test_the_example_company_refuses(who, what, hours, facts, reason):
 
 def test_the_example_company_knows_everybody_its_policy_names():
     assert [str(warning) for warning in lint(EXAMPLE, CATALOG) if "the fact" not in warning.message] == []
+
+
+CASES_GUIDE = (ROOT / "docs/policy-tests.md").read_text()
+
+
+def test_the_page_on_test_cases_shows_cases_that_pass():
+    (block,) = re.findall(r"```yaml\n(.*?)```", CASES_GUIDE, re.DOTALL)
+    report = run_cases(parse({"p.yaml": BLOCKS[0]}), read_cases({"docs.test.yaml": block}), {})
+    assert (len(report.cases), report.failed) == (2, ())
+
+
+def test_the_page_on_test_cases_names_every_key():
+    for record in (CASE_FILE, ASK, EXPECT, SOMEONE, SOME_GROUP, SOME_RESOURCE):
+        for key in record.keys:
+            assert f"`{key.name}" in CASES_GUIDE or f"`{key.name}`" in CASES_GUIDE or key.name == "version", key.name
