@@ -14,6 +14,8 @@ from lapse.domain.requests import Ticket
 from lapse.policy.values import Ask, EntitlementFacts, History, PrincipalFacts, ResourceFacts, TicketFacts
 
 _SECOND = timedelta(seconds=1)
+_LONGEST = timedelta(days=999_999)
+"""No policy allows as much: what is longer is refused like this, so that computing with it cannot overflow."""
 _LARGEST = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly (RFC 8785, 3.2.2.3)."""
 
@@ -108,7 +110,7 @@ def _may_act(catalog: Catalog, principal: Principal, person: str) -> bool:
 
 
 def _whole_seconds(duration: timedelta) -> timedelta:
-    return -(-duration // _SECOND) * _SECOND
+    return -(-max(-_LONGEST, min(duration, _LONGEST)) // _SECOND) * _SECOND
 
 
 def _context_data(context: Mapping[str, object]) -> Mapping[str, Json]:

@@ -152,7 +152,9 @@ def offer_checks(offer: Offer, ask: Ask) -> Iterator[Check]:
 
 def _at_most(name: str, words: str, asked: timedelta, most: timedelta, duration: timedelta) -> Check:
     detail = f"{words} {human_duration(most)} (asked {human_duration(asked)})"
-    return _met(name, detail) if asked <= most else _too_long(name, detail, duration - (asked - most))
+    if asked <= most:
+        return _met(name, detail)
+    return _too_long(name, detail, duration - min(asked - most, duration))
 
 
 def _too_long(name: str, detail: str, most: timedelta) -> Check:
