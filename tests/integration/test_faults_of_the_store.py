@@ -18,13 +18,16 @@ import pytest
 
 from lapse.control import catalogs, targets, tokens
 from lapse.control.aftermath import judge
+from lapse.control.counters import Less, accept_less, offer_less
 from lapse.control.decisions import approve, deny
+from lapse.control.delegations import NewDelegation, create_delegation, end_delegation
 from lapse.control.grants import issue_credential, release, release_all, revoke
 from lapse.control.ledger_proofs import verify_stored_ledger
 from lapse.control.locks import lock, unlock
 from lapse.control.policies import activate_proposal, reject_proposal, withdraw_proposal
 from lapse.control.prepared import Filling, ask_again, ask_from_template
 from lapse.control.questions import NewRequest
+from lapse.control.reminders import remind
 from lapse.control.requests import cancel_request, create_bundle, create_request, extend_grant
 from lapse.control.sequencer import Sequencer
 from lapse.control.templates import NewTemplate, put_template, remove_template
@@ -92,6 +95,7 @@ async def everything(world):
             await reader.grants(ALL),
             [await reader.decisions(request.id) for request in requests],
             await reader.locks(in_force=False),
+            await reader.delegations(),
             await reader.aftermaths(open_only=False),
             await reader.templates(),
             await reader.catalog(),
@@ -190,6 +194,23 @@ def take_out(world, request):
     return cancel_request(world.control, world.actor("alice"), request.id, "not needed", alone=True)
 
 
+async def offered(world):
+    request = await world.ask()
+    return await offer_less(world.control, world.actor("bob"), request.id, Less(duration=HOUR, reason="enough"))
+
+
+async def delegated(world):
+    wanted = NewDelegation(delegate="dave", ends_at=world.clock.now() + HOUR, reason="on leave")
+    return await create_delegation(world.control, world.actor("olga"), wanted)
+
+
+async def waiting_long(world):
+    await world.change_policy(OFFERS.replace("- from: [group:dba]", "- {from: group:dba, remind_after: 5m}", 1))
+    request = await world.ask()
+    await world.clock.advance(HOUR)
+    return request
+
+
 USE_CASES = {
     "ask": (nothing, ask),
     "approve": (pending, lambda w, r: approve(w.control, w.actor("bob"), r.id)),
@@ -218,6 +239,14 @@ USE_CASES = {
     "ask once more": (pending, lambda w, r: ask_again(w.control, w.actor("alice"), r.id, Filling())),
     "lock what is scheduled": (nightly, lambda w, _: locked(w)),
     "unlock what waits": (suspended, lambda w, one: unlock(w.control, w.admin("root2"), one.id)),
+    "offer less": (
+        pending,
+        lambda w, r: offer_less(w.control, w.actor("bob"), r.id, Less(duration=HOUR, reason="enough")),
+    ),
+    "accept less": (offered, lambda w, r: accept_less(w.control, w.actor("alice"), r.id)),
+    "delegate": (nothing, lambda w, _: delegated(w)),
+    "delegate no longer": (delegated, lambda w, d: end_delegation(w.control, w.actor("olga"), d.id)),
+    "remind": (waiting_long, lambda w, _: remind(w.control)),
     "cancel": (pending, lambda w, r: cancel_request(w.control, w.actor("alice"), r.id)),
     "extend": (live, lambda w, g: extend_grant(w.control, w.actor("alice"), g.id, HOUR, "it takes longer")),
     "release": (live, lambda w, g: release(w.control, w.actor("alice"), g.id)),

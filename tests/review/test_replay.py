@@ -129,3 +129,16 @@ async def test_an_entry_that_cannot_be_read_breaks_its_request_alone(world):
     }
     assert found[request.id].outcome == "not derivable"
     assert found[other.id].outcome == "same"
+
+
+async def test_what_was_recorded_before_votes_said_so_much_re_derives_too(world):
+    request = await world.ask(what="pg-prod/writer", hours=1)
+    for who in ("bob", "olga"):
+        await approve(world.control, world.actor(who), request.id)
+    new = {"on_call", "acts_for", "on_behalf_of", "delegation", "void", "told", "counter"}
+
+    def older(entry):
+        return replace(entry, after={k: v for k, v in (entry.after or {}).items() if k not in new})
+
+    found = await outcome(world, request, change=older)
+    assert (found.outcome, found.derived) == ("same", "approved")
