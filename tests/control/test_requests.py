@@ -367,3 +367,14 @@ async def test_an_old_request_is_no_way_round_leaving_a_group():
     with pytest.raises(Refused, match="the catalog changed"):
         await approve(world.control, world.actor("carol"), request.id)
     assert (await deny(world.control, world.actor("carol"), request.id, "ask again")).state is RequestState.DENIED
+
+
+async def test_a_late_approval_counts_the_time_from_when_the_access_really_begins(world):
+    """Two requests for 4 h that do not touch when they are made would be 8 h in a row by the second vote."""
+    await world.change_policy(POLICY.replace("max_total: 8h", "max_total: 6h"))
+    first = await world.ask(hours=4)
+    later = await world.ask(hours=4, starts_at=world.clock.now() + timedelta(hours=8))
+    await approve(world.control, world.actor("bob"), later.id)
+    await world.clock.advance(timedelta(hours=4))
+    with pytest.raises(Refused, match="another answer"):
+        await approve(world.control, world.actor("bob"), first.id)

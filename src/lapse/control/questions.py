@@ -94,12 +94,16 @@ async def question(
 
 
 async def answer_again(control: Control, reader: Reader, policy: Policy, request: Request) -> tuple[Ask, Evaluation]:
-    """An existing request as a question about people and resources as they are now, and what `policy` says to it."""
-    ask = await _asked_again(reader, request)
+    """An existing request as a question about people and resources as they are now, and what `policy` says to it.
+
+    The time that is asked for begins now, if it was to begin earlier: that is when it would, and what else is held then
+    counts with it.
+    """
+    ask = await _asked_again(reader, request, control.now())
     return await _answer(control, reader, policy, _occurring(ask, request), Beside(again=request))
 
 
-async def _asked_again(reader: Reader, request: Request) -> Ask:
+async def _asked_again(reader: Reader, request: Request, now: datetime) -> Ask:
     extended = await reader.grant(request.extends) if request.extends else None
     return ask_for(
         await reader.catalog(),
@@ -111,7 +115,7 @@ async def _asked_again(reader: Reader, request: Request) -> Ask:
         is_extension=extended is not None,
         justification=request.justification,
         ticket=request.ticket,
-        starts_at=_start(extended, request.starts_at or request.created_at),
+        starts_at=_start(extended, max(request.starts_at or request.created_at, now)),
         break_glass=request.terms.break_glass,
         at=request.created_at,
     )
