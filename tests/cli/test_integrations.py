@@ -180,3 +180,17 @@ def test_what_the_policy_names_and_nobody_set_up_is_said(set_up, tmp_path):
     rows = set_up.data("integration", "check", expect=6)
     missing = [(one["part"], one["name"]) for one in rows if "not set up" in one["detail"]]
     assert missing == [("rotas", "network"), ("tickets", "bugs")]
+
+
+def test_the_check_says_what_it_cannot_do(set_up, server):
+    assert "no ticket system `bugs`" in set_up.run("integration", "check", "--ticket", "bugs:1", expect=4).err
+    assert "write it as `jira:OPS-7`" in set_up.run("integration", "check", "--ticket", "OPS-7", expect=2).err
+    (set_up.home / "database.yaml").write_text(ROTA.replace("[bob]", "[stranger]"))
+    settings = SETTINGS.format(url=server.url)
+    settings += "  - {name: post, kind: mail, server: '127.0.0.1:1', from: l@example.com}\n"
+    settings += "  - {name: siem, kind: webhook, url: {env: NOT_SET}}\n"
+    (set_up.home / "integrations.yaml").write_text(settings)
+    rows = {one["name"]: one["detail"] for one in set_up.data("integration", "check", "--send", expect=6)}
+    assert rows["database"] == "on call now: nobody; not in the catalog: stranger"
+    assert "the mail server 127.0.0.1:1 did not take it" in rows["post"]
+    assert rows["siem"] == "the environment variable `NOT_SET` is not set for this process"

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from fakes.notifier import FakeNotifier
+from lapse.control import delivery
 from lapse.control.delivery import LEASE, deliver_due
 from lapse.control.notices import list_notices, post, retry_notice
-from lapse.domain.errors import Refused, Unavailable
+from lapse.domain.errors import Conflict, Refused, Unavailable
 from lapse.domain.notices import Notice, NoticeKind, PostingState
 from lapse.ports import Page
 from support.world import World
@@ -228,3 +229,46 @@ async def test_only_administrators_and_auditors_see_the_outbox(world):
         await list_notices(world.control, world.actor("bob"), Page())
     with pytest.raises(Refused):
         await retry_notice(world.control, world.actor("bob"), "not_1")
+
+
+async def test_a_way_that_takes_for_ever_ends_the_try_and_what_was_sent_before_counts(world, way, monkeypatch):
+    monkeypatch.setattr(delivery, "LONGEST_TRY", 0.05)
+    await posted(world, "bob")
+    stuck = FakeNotifier(name="stuck")
+
+    async def never(posting, place):
+        await asyncio.Event().wait()
+
+    stuck.send = never
+    await deliver_due(world.control, [way, stuck])
+    posting = await the_posting(world)
+    assert posting.state is PostingState.WAITING
+    assert posting.error == "there was not enough time for all places"
+    assert list(posting.sent) == ["fake:bob"]
+
+
+async def test_who_lost_the_lease_meanwhile_does_not_overrule_who_has_it(world, way):
+    await posted(world, "bob")
+    send, other = way.send, FakeNotifier(name="other")
+
+    async def slow(posting, place):
+        await world.clock.advance(LEASE)
+        await deliver_due(world.control, [other])
+        await send(posting, place)
+
+    way.send = slow
+    await deliver_due(world.control, [way])
+    posting = await the_posting(world)
+    assert list(posting.sent) == ["other:bob"]
+    assert len(recorded(world, "notice.sent")) == 1
+
+
+async def test_where_others_always_were_faster_nothing_is_sent(world, way):
+    await posted(world, "bob")
+
+    async def beaten(work):
+        raise Conflict("this notice was changed by somebody else")
+
+    world.store.write = beaten
+    assert await deliver_due(world.control, [way]) == 0
+    assert not way.delivered

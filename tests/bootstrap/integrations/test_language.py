@@ -137,6 +137,23 @@ def test_where_a_secret_is_does_not_show_in_a_traceback():
             "version: 1\nnotices: [{kind: webhook, name: h, url: https://x, kinds: [birthday]}]",
             "f:2:60: `birthday` is not a kind of notice",
         ),
+        (
+            "version: 1\ntickets: [{kind: jira, name: j, url: https://x, auth: {bearer: {env: 1st}}}]",
+            "f:2:70: `1st` is not the name of a variable",
+        ),
+        (
+            "version: 1\ntickets: [{kind: jira, name: j, url: https://x, headers: [a]}]",
+            "f:2:58: headers are written as `key: value` lines",
+        ),
+        (
+            'version: 1\nrotas: [{kind: shifts, name: r, file: "a\\nb"}]',
+            "f:2:39: this must be one printable line",
+        ),
+        ("version: 1\nrotas: [shifts]", "f:2:9: a rota is written as `key: value` lines"),
+        (
+            "version: 1\nnotices: [{kind: mail, name: m, server: 's:1', from: a@b.c, auth: {bearer: {env: A}}}]",
+            "f:2:67: a mail server takes a `user` with a `password`",
+        ),
         ("version: 1\nnotices: &a [*a]", "anchors and aliases"),
     ],
 )
