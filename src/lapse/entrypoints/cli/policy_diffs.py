@@ -1,7 +1,11 @@
-"""`lapse policy diff`: how the answers of two policies differ, over all requests, each way with an example."""
+"""`lapse policy diff` and `analyse`: how the answers of two policies differ, and what is odd about one.
+
+Over all requests there could be, each with an example that was asked, or a proof.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +14,14 @@ import typer
 from lapse.domain.errors import InvalidInput
 from lapse.entrypoints.cli.commands import command
 from lapse.entrypoints.cli.output import paragraph, plural, print_json, say
-from lapse.entrypoints.cli.policy_files import read_policy
+from lapse.entrypoints.cli.policy_files import PolicyFiles, read_policy
 from lapse.entrypoints.cli.session import Session
 
 if TYPE_CHECKING:
+    from lapse.domain.catalog import Catalog
     from lapse.policy import Policy
     from lapse.policy.proof.differences import Difference, PolicyDiff
+    from lapse.policy.proof.noticed import PolicyFinding
 
 ACTIVE = "active"
 
@@ -25,11 +31,18 @@ Sides = Annotated[
 To = Annotated[list[str] | None, typer.Option("--to", metavar="NEW", help="A file of NEW; then all others are of OLD.")]
 Seconds = Annotated[int, typer.Option("--timeout", min=1, max=3_600, metavar="SECONDS", help="How long to look.")]
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 unless both answer alike.")]
+Odd = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there is anything.")]
+Longest = Annotated[str, typer.Option("--longest", metavar="TIME", help="What is not too long without a gap.")]
+Real = Annotated[bool, typer.Option("--directory", help="Count approvers in the catalog in force.")]
+CatalogFiles = Annotated[
+    list[Path] | None, typer.Option("--catalog", metavar="FILE", help="Count approvers in a catalog file.")
+]
 
 
 def register(policy: typer.Typer) -> None:
     """Add these commands to `lapse policy`."""
     command(policy, "diff")(diff)
+    command(policy, "analyse")(analyse)
 
 
 def diff(session: Session, sides: Sides, to: To = None, timeout: Seconds = 60, exit_code: ExitCode = False) -> None:
@@ -47,6 +60,34 @@ def diff(session: Session, sides: Sides, to: To = None, timeout: Seconds = 60, e
     else:
         _print(found)
     if exit_code and not found.equivalent:
+        raise typer.Exit(1)
+
+
+def analyse(  # noqa: PLR0913, PLR0917  one an option
+    session: Session,
+    files: PolicyFiles,
+    directory: Real = False,
+    catalog: CatalogFiles = None,
+    longest: Longest = "7d",
+    timeout: Seconds = 60,
+    exit_code: Odd = False,
+) -> None:
+    """Say what is odd about files, without being asked.
+
+    Rules that do nothing, access that nobody decides on or one person alone, access that is very long or can be had
+    again and again, and, with a catalog, approvals that nobody could ever get. Each is proved, or has an example.
+    """
+    from lapse.domain.durations import parse_duration
+    from lapse.policy import parse
+
+    need_solver()
+    policy, bound = parse(read_policy(files)), parse_duration(longest)
+    found = _odd(policy, _catalog(session, directory, catalog or []), timeout, bound)
+    if session.json:
+        print_json({"version": policy.version, "findings": [_finding_data(one) for one in found]})
+    else:
+        _print_findings(found)
+    if exit_code and found:
         raise typer.Exit(1)
 
 
@@ -140,3 +181,60 @@ def _difference_data(one: Difference) -> dict[str, Any]:
         for name, side in (("old", one.old), ("new", one.new))
     }
     return {"kind": str(one.kind), "rule": one.rule, "ask": to_data(one.ask), **sides}
+
+
+def _catalog(session: Session, directory: bool, files: list[Path]) -> Catalog | None:
+    if directory:
+        from lapse.domain.catalog import Catalog
+        from lapse.domain.data import from_data
+
+        with session.api() as api:
+            return from_data(Catalog, api.get("/catalog"))
+    if files:
+        from lapse.entrypoints.cli.files import read_files
+        from lapse.identity.catalog_files import catalog_from_files
+
+        return catalog_from_files(read_files(files))
+    return None
+
+
+def _odd(policy: Policy, catalog: Catalog | None, timeout: int, longest: timedelta) -> tuple[PolicyFinding, ...]:
+    import time
+
+    from lapse.policy.proof.findings import analyse as look
+
+    return look(policy, catalog, clock=time.monotonic, timeout=timeout, longest=longest)
+
+
+def _print_findings(found: tuple[PolicyFinding, ...]) -> None:
+    from lapse.policy.proof.words import answer_words, asked_words
+
+    if not found:
+        say("nothing odd was found")
+        return
+    for one in found:
+        how = "" if one.certainty == "shown" else f" ({one.certainty})"
+        paragraph(f"{one.kind}{how}: `{one.about}`" + (f", {one.file}:{one.line}" if one.file else ""), rest="  ")
+        paragraph(one.detail, first="  ")
+        if one.ask is not None and one.answer is not None:
+            paragraph(asked_words(one.ask), first="  e.g.  ", rest="        ")
+            paragraph(answer_words(one.answer), first="        ")
+
+
+def _finding_data(one: PolicyFinding) -> dict[str, Any]:
+    from lapse.domain.data import to_data
+
+    answer = one.answer
+    said = (
+        None if answer is None else {"allowed": answer.allowed, "reason": answer.reason, "terms": to_data(answer.terms)}
+    )
+    return {
+        "kind": str(one.kind),
+        "certainty": str(one.certainty),
+        "about": one.about,
+        "file": one.file,
+        "line": one.line,
+        "detail": one.detail,
+        "ask": None if one.ask is None else to_data(one.ask),
+        "answer": said,
+    }
