@@ -265,6 +265,15 @@ async def test_terms_are_those_of_the_policy_when_it_is_accepted(world):
     await check_replay(world, request, "approved")
 
 
+async def test_what_the_smaller_terms_give_no_more_time_for_is_not_accepted(world):
+    request = await world.ask(what="pg-prod/writer", hours=4)
+    await offer(world, "bob", request, entitlement="pg-prod/reader")
+    await world.change_policy(POLICY.replace("max_total: 16h", "max_total: 16h\n    pending_timeout: 1h", 1))
+    await world.clock.advance(2 * HOUR)
+    with pytest.raises(Refused, match="has expired"):
+        await accept(world, request)
+
+
 async def test_one_of_a_bundle_becomes_less_and_all_are_still_granted_together(world):
     wanted = [
         NewRequest(entitlement=f"pg-prod/{role}", duration=4 * HOUR, justification="incident 4711")

@@ -78,8 +78,9 @@ async def test_what_cannot_be_right_is_one_clear_sentence(world, change, error, 
 async def test_nobody_has_a_crowd_of_delegates(world):
     for _ in range(20):
         await delegate(world, world.actor("bob"), "dave")
-    with pytest.raises(Refused, match="20 at most"):
-        await delegate(world, world.actor("bob"), "dave")
+    for later in ({}, {"starts_at": START + DAY, "ends_at": START + 2 * DAY}):
+        with pytest.raises(Refused, match="20 at most"):
+            await delegate(world, world.actor("bob"), "dave", **later)
 
 
 async def test_it_is_ended_early_by_whose_it_is_once(world):

@@ -121,6 +121,7 @@ async def _accept(control: Control, tx: Transaction, actor: Actor, request_id: s
     terms, ask, version = await _answer(control, tx, smaller, catalog)
     earlier = tuple(await tx.decisions(request_id))
     after = request.reduced(terms, version, _void(request, smaller, terms, earlier))
+    refuse_closed(after, now)
     refuse_dead_end(after, catalog)
     await tx.save_request(after)
     entry = changed("request.reduced", request, after, request.id, at=now, actor=actor.name)

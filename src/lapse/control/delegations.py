@@ -159,7 +159,7 @@ def _checked_start(wanted: NewDelegation, now: datetime) -> datetime:
 
 
 async def _refuse_too_many(reader: Reader, principal: str, now: datetime) -> None:
-    found = [one for one in await reader.delegations(now=now) if one.principal == principal]
+    found = [one for one in await reader.delegations() if one.principal == principal and not _over(one, now)]
     if len(found) >= MOST_AT_A_TIME:
         raise Refused(
             f"`{shown(principal)}` has {len(found)} delegates, {MOST_AT_A_TIME} at most",
