@@ -153,3 +153,14 @@ def test_the_facts_that_are_needed_are_those_of_the_rules_about_the_entitlement(
     assert needed_facts(found, ask("alice", "pg-prod/reader")).lookback == HOUR
     assert needed_facts(found, ask("alice", "pg-prod/reader")).stretch == 4 * HOUR
     assert needed_facts(found, ask("alice", "pg-dev/reader")).lookback is None
+
+
+def test_rates_and_quotas_look_back_as_far_as_they_count():
+    found = rules(
+        [{"to": "alice", "entitlements": '"wiki/*"', "max_duration": "1h", "auto_approve": "{most: 3, per: 3h}"}],
+        [{"entitlements": '"pg-dev/*"', "quota": "{most: 5, per: 5h, pending: 2}"}],
+    )
+    assert needed_facts(found, ask("alice", "wiki/reader")).lookback == 3 * HOUR
+    assert needed_facts(found, ask("alice", "pg-dev/reader")).lookback == 5 * HOUR
+    assert needed_facts(found, ask("alice", "pg-dev/reader")).pending
+    assert not needed_facts(found, ask("alice", "pg-prod/reader")).history
