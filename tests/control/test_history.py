@@ -6,11 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from fakes.connector import Fault
 from lapse.control.decisions import approve
 from lapse.control.grants import release
-from lapse.control.requests import extend_grant
+from lapse.control.questions import NewRequest
+from lapse.control.requests import cancel_request, create_bundle, extend_grant
 from lapse.domain.errors import Refused
-from lapse.domain.requests import Ticket
+from lapse.domain.grants import GrantState
+from lapse.domain.requests import Recurrence, Ticket
 from lapse.policy import TicketFacts, TicketStatus
 from support.world import POLICY, World
 
@@ -140,3 +143,71 @@ async def test_a_checked_ticket_is_looked_up_where_a_rule_wants_it_and_pinned():
     await world.ask(ticket=ticket)
     pinned = next(e for e in reversed(world.store.recorded) if e.type == "request.created").context["ask"]
     assert pinned["ticket_facts"] is None, "no rule about the reader looks at tickets"
+
+
+# time that passes does not bring together what was apart
+
+
+async def approved(world, **more):
+    request = await world.ask(**more)
+    await approve(world.control, world.actor("bob"), request.id)
+    return await world.grant_of(request)
+
+
+async def test_a_request_that_waited_is_judged_by_when_it_would_begin():
+    """Two grants of four hours are planned; a third was asked for long before them and would now touch them."""
+    world = await World.create()
+    early = await world.ask(hours=4)
+    for after in (9, 13):
+        await approved(world, hours=4, starts_at=world.clock.now() + after * HOUR)
+    await world.clock.advance(5 * HOUR)
+    with pytest.raises(Refused, match=r"another answer.*at most 8h \(asked 12h\)"):
+        await approve(world.control, world.actor("bob"), early.id)
+
+
+async def test_the_parts_of_a_bundle_are_judged_once_more_when_it_is_complete():
+    world = await World.create()
+    wanted = [
+        NewRequest(entitlement="pg-prod/reader", duration=4 * HOUR, justification="restore the orders"),
+        NewRequest(entitlement="pg-prod/writer", duration=HOUR, justification="restore the orders"),
+    ]
+    reader, writer = await create_bundle(world.control, world.actor("alice"), wanted)
+    await approve(world.control, world.actor("bob"), reader.id)
+    for after in (9, 13):
+        await approved(world, hours=4, starts_at=world.clock.now() + after * HOUR)
+    await approve(world.control, world.actor("bob"), writer.id)
+    await world.clock.advance(5 * HOUR)
+    with pytest.raises(Refused, match=rf"since request {reader.id} was made.*asked 12h"):
+        await approve(world.control, world.actor("olga"), writer.id)
+    with pytest.raises(Refused, match=rf"since request {reader.id} was made.*asked 12h"):
+        await cancel_request(world.control, world.actor("alice"), writer.id, alone=True)
+    assert (await cancel_request(world.control, world.actor("alice"), writer.id)).state == "cancelled"
+
+
+async def test_what_begins_late_does_not_grow_together_with_what_was_planned_apart_from_it():
+    world = await World.create()
+    late = await approved(world, hours=4)
+    start = world.clock.now()
+    for after in (5, 9):
+        await approved(world, hours=4, starts_at=start + after * HOUR, who="alice-admin")
+    world.target.inject(Fault.UNREACHABLE, on="look", times=1)
+    await world.enforcer.tick()
+    await world.clock.advance(3 * HOUR)
+    await world.enforcer.tick()
+    begun = await world.grant(late.id)
+    assert (begun.state, begun.ends_at) == (GrantState.ACTIVE, start + 4 * HOUR)
+
+
+async def test_what_repeats_can_be_approved_until_all_its_times_have_passed():
+    world = await World.create()
+    at = world.clock.now() + HOUR
+    daily = Recurrence(days=(0, 1), at_minute=at.hour * 60, timezone="UTC", until=at + timedelta(days=1))
+    first = await world.ask(hours=1, repeats=daily)
+    await world.clock.advance(3 * HOUR)
+    await approve(world.control, world.actor("bob"), first.id)
+    assert [grant.starts_at for grant in await world.grants(request_id=first.id)] == [at + timedelta(days=1)]
+
+    last = await world.ask("dave", hours=1, repeats=daily)
+    await world.clock.advance(23 * HOUR)
+    with pytest.raises(Refused, match="all times that request"):
+        await approve(world.control, world.actor("bob"), last.id)

@@ -364,7 +364,7 @@ async def test_an_old_request_is_no_way_round_leaving_a_group():
     request = await world.ask("bob")
     dba = CATALOG.groups["dba"]
     await world.change_catalog(groups={"dba": replace(dba, members=("carol", "gone"))})
-    with pytest.raises(Refused, match="the catalog changed"):
+    with pytest.raises(Refused, match=r"things changed since .* no offer is about"):
         await approve(world.control, world.actor("carol"), request.id)
     assert (await deny(world.control, world.actor("carol"), request.id, "ask again")).state is RequestState.DENIED
 

@@ -34,6 +34,7 @@ from lapse.domain.recurrence import occurrences
 from lapse.domain.requests import REQUEST_LIFE, Recurrence, RequestState
 from lapse.enforcement.enforcer import Enforcer
 from lapse.enforcement.reconcile import reconcile_resource
+from lapse.policy.frequency import joined
 from lapse.ports import Page
 from support.world import CATALOG, POLICY, World
 
@@ -47,6 +48,7 @@ WITH_EMERGENCIES = (
     break_glass: {review_within: 2h, reviewers: [group:dba]}
 """
 )
+CAPS = {"reader": timedelta(hours=8), "writer": timedelta(hours=1), "metrics": timedelta(minutes=30)}
 PEOPLE = ["alice", "alice-admin", "bob", "carol", "dave", "olga"]
 ROLES = ["reader", "writer", "metrics"]
 LOCKS = [
@@ -305,6 +307,17 @@ class AnyHistory(RuleBasedStateMachine):
             assert granted[request.id] == (self._times(request) if complete else 0)
 
     @invariant()
+    def nobody_holds_anything_longer_at_a_stretch_than_the_policy_caps(self):
+        """Whatever sequence of requests, extensions, bundles, repetitions and late starts led there."""
+        stretches = {}
+        for grant in self._grants():
+            if grant.activated_at is not None or grant.state not in GRANT_LIFE.terminal:
+                person = CATALOG.root_of(grant.beneficiary)
+                stretches.setdefault((person, grant.role), []).append(_promised(grant))
+        for (_, role), times in stretches.items():
+            assert all(end - start <= CAPS[role] for start, end in joined(times))
+
+    @invariant()
     def each_emergency_has_its_review(self):
         used = [request.id for request in self._requests() if request.terms.break_glass]
         assert sorted(used) == sorted(due.request_id for due in self._aftermaths(open_only=False))
@@ -415,6 +428,13 @@ class AnyHistory(RuleBasedStateMachine):
     def _everybody_approves(self, request):
         for who in ("bob", "carol", "olga"):
             self.maybe(approve(self.world.control, self.world.actor(who), request))
+
+
+def _promised(grant):
+    """From when to when it was or will be held, if every target does what it is told."""
+    begins = grant.activated_at or grant.starts_at
+    ends = grant.ends_at or grant.lapses_at
+    return begins, max(begins, min(ends, grant.ended_at or ends))
 
 
 async def _catalog_and_locks(reader):

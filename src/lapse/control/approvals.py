@@ -42,15 +42,13 @@ async def approve_request(
     return approved
 
 
-async def grant_rest_of_bundle(control: Control, tx: Transaction, bundle: str, *, actor: str) -> None:
-    """Schedule what a bundle grants, if all that is left of it is approved and one of it was taken out just now."""
-    left = await tx.requests_in_bundle(bundle) if bundle else ()
-    if left and all(one.state is RequestState.APPROVED for one in left):
-        if left[0].expires_at <= control.now():
-            raise Refused(f"bundle {bundle} has expired", hint="ask for what is still needed anew")
-        grants = [grant for one in left for grant in _grants(control, one)]
-        await tx.add_grants(grants)
-        await tx.append([_scheduled(grant, control.now(), actor) for grant in grants])
+async def grant_rest_of_bundle(control: Control, tx: Transaction, left: Sequence[Request], *, actor: str) -> None:
+    """Schedule what the approved requests `left` in a bundle grant, from which one was taken out just now."""
+    if left[0].expires_at <= control.now():
+        raise Refused(f"bundle {left[0].bundle} has expired", hint="ask for what is still needed anew")
+    grants = [grant for one in left for grant in _grants(control, one)]
+    await tx.add_grants(grants)
+    await tx.append([_scheduled(grant, control.now(), actor) for grant in grants])
 
 
 async def _complete(tx: Transaction, approved: Request) -> Sequence[Request]:

@@ -15,7 +15,7 @@ from lapse.control.circumstances import OnCall, moment_at, on_call_for, relevant
 from lapse.control.context import Control
 from lapse.control.guards import acting_principal, refuse_leaver, refuse_locked
 from lapse.control.lookups import look_up_first
-from lapse.control.questions import answer_again
+from lapse.control.questions import refuse_if_answer_changed
 from lapse.control.requests import close_request
 from lapse.control.telling import decided, tell, wanted
 from lapse.domain.actors import Actor, Scope
@@ -184,7 +184,7 @@ async def refuse_unfit(control: Control, tx: Transaction, request: Request, cata
             hint="it can be approved once they accept; a denial is possible",
         )
     refuse_leaver(catalog, request.beneficiary)
-    await _refuse_if_answer_changed(control, tx, request)
+    await refuse_if_answer_changed(control, tx, request)
     await refuse_if_extended_ended(tx, request)
 
 
@@ -218,18 +218,6 @@ def _refusal(ballot: Ballot) -> Refused:  # noqa: PLR0911  one return a reason
     hint = f"stage `{later[0]}` opens for you later" if later else "the request names who may"
     names = " or ".join(f"`{one.stage.name}`" for one in before.open_stages)
     return Refused(f"`{approver}` may not decide in stage {names} of request {request.id}", hint=hint)
-
-
-async def _refuse_if_answer_changed(control: Control, tx: Transaction, request: Request) -> None:
-    """An old request is no way round a new rule, nor round leaving a group: the answer today must be the same."""
-    policy = await control.policy(tx)
-    _, answer = await answer_again(control, tx, policy, request)
-    if answer.terms != request.terms:
-        what = "the catalog" if policy.version == request.policy_version else "the policy"
-        raise Refused(
-            f"{what} changed since request {request.id} was made, and the policy now gives another answer",
-            hint="deny it, and let the requester ask again",
-        )
 
 
 async def refuse_if_extended_ended(tx: Transaction, request: Request) -> None:

@@ -21,7 +21,7 @@ from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.grants import LIVE, Grant
 from lapse.domain.names import check_text
 from lapse.domain.recurrence import occurrences
-from lapse.domain.requests import Recurrence, Request, Ticket
+from lapse.domain.requests import Recurrence, Request, RequestState, Ticket
 from lapse.domain.terms import Terms
 from lapse.domain.times import format_time
 from lapse.policy import Ask, Evaluation, PastGrant, Policy, ask_for, decide
@@ -96,11 +96,36 @@ async def question(
 async def answer_again(control: Control, reader: Reader, policy: Policy, request: Request) -> tuple[Ask, Evaluation]:
     """An existing request as a question about people and resources as they are now, and what `policy` says to it.
 
-    The time that is asked for begins now, if it was to begin earlier: that is when it would, and what else is held then
-    counts with it.
+    The access would begin now at the earliest, so that time that passed does not bring together what was apart.
+
+    Raises:
+        Refused: it repeats, and all its times have passed.
     """
     ask = await _asked_again(reader, request, control.now())
-    return await _answer(control, reader, policy, _occurring(ask, request), Beside(again=request))
+    try:
+        asks = _occurring(ask, request)
+    except InvalidInput:
+        raise Refused(f"all times that request {request.id} asks for have passed") from None
+    return await _answer(control, reader, policy, asks, Beside(again=request))
+
+
+async def refuse_if_answer_changed(control: Control, reader: Reader, request: Request) -> None:
+    """An old request is no way round a new rule, nor round leaving a group: the answer today must be the same.
+
+    Of a bundle, all that waits to be granted is asked again.
+    """
+    others = await reader.requests_in_bundle(request.bundle) if request.bundle else ()
+    waiting = [one for one in others if one.state is RequestState.APPROVED and one.id != request.id]
+    policy = await control.policy(reader)
+    for one in (request, *waiting):
+        _, answer = await answer_again(control, reader, policy, one)
+        if answer.terms != one.terms:
+            what = "things" if policy.version == one.policy_version else "the policy"
+            why = f": {answer.reason}" if answer.terms is None else ""
+            raise Refused(
+                f"{what} changed since request {one.id} was made, and the policy now gives another answer{why}",
+                hint="deny it, and let the requester ask again",
+            )
 
 
 async def _asked_again(reader: Reader, request: Request, now: datetime) -> Ask:
@@ -115,7 +140,7 @@ async def _asked_again(reader: Reader, request: Request, now: datetime) -> Ask:
         is_extension=extended is not None,
         justification=request.justification,
         ticket=request.ticket,
-        starts_at=_start(extended, max(request.starts_at or request.created_at, now)),
+        starts_at=_start(extended, max(request.starts_at or now, now)),
         break_glass=request.terms.break_glass,
         at=request.created_at,
     )

@@ -14,7 +14,7 @@ from lapse.control.context import Control
 from lapse.control.guards import is_party_to, refuse_locked
 from lapse.control.history import Beside
 from lapse.control.lookups import look_up_first
-from lapse.control.questions import NewRequest, Question, question
+from lapse.control.questions import NewRequest, Question, question, refuse_if_answer_changed
 from lapse.control.telling import decided, tell, tell_approvers, tell_on_call
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.approval import tally
@@ -84,12 +84,20 @@ async def cancel_request(
         rest = request.bundle if alone else ""
         request = replace(request, bundle="") if alone else request
         closed = await close_request(tx, request, RequestEvent.CANCEL, at=now, actor=actor.name, reason=reason)
-        await grant_rest_of_bundle(control, tx, rest, actor=actor.name)
+        await _grant_rest(control, tx, rest, actor)
         return closed
 
     closed = await control.store.write(work)
     control.wake()
     return closed
+
+
+async def _grant_rest(control: Control, tx: Transaction, bundle: str, actor: Actor) -> None:
+    """If all that is left of a bundle is approved, it is granted; the policy must still allow it."""
+    left = await tx.requests_in_bundle(bundle) if bundle else ()
+    if left and all(one.state is RequestState.APPROVED for one in left):
+        await refuse_if_answer_changed(control, tx, left[0])
+        await grant_rest_of_bundle(control, tx, left, actor=actor.name)
 
 
 async def expire_requests(control: Control, limit: int = 200) -> int:

@@ -14,7 +14,7 @@ from lapse.domain.access import Applied, Failed
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import LapseError
 from lapse.domain.grants import Grant, GrantState
-from lapse.enforcement.admission import latest_end, parents_of, stop_what_may_not_start
+from lapse.enforcement.admission import latest_end, not_alone, parents_of, stop_what_may_not_start
 from lapse.enforcement.backoff import next_attempt
 from lapse.enforcement.before import gone_since, held_before
 from lapse.enforcement.parts import Parts, assignment_of, latest_ends, transition
@@ -47,14 +47,17 @@ async def _plan(
 ) -> dict[str, Grant]:
     """The grants with the account and deadline they would have; one that cannot be planned waits alone."""
     planned = {}
+    crowded = await not_alone(parts, scheduled, catalog)
     for grant in scheduled:
         try:
             plan = _planned(parts, grant, parts.connector(resource), catalog, parents)
         except LapseError as error:
             await _postpone(parts, [grant], error.message)
             continue
+        if plan.ends_at is not None and grant.id in crowded:
+            plan = replace(plan, ends_at=min(plan.ends_at, grant.lapses_at))
         if plan.ends_at is not None and plan.ends_at > parts.clock.now():
-            planned[grant.id] = plan  # what is over this very moment is ended by the next look
+            planned[grant.id] = plan  # else it is over by now, and ended by the next look
     return planned
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lapse.domain.catalog import Catalog
 from lapse.domain.grants import EndReason, Grant, GrantState
 from lapse.domain.locks import Lock, covering_lock
 from lapse.enforcement.parts import Parts, transition
+
+_A_MOMENT = timedelta(seconds=1)
 
 
 async def parents_of(parts: Parts, grants: Sequence[Grant]) -> dict[str, Grant]:
@@ -22,6 +25,37 @@ def latest_end(grant: Grant, parent: Grant | None) -> datetime:
     if parent is not None and parent.ends_at is not None:
         return parent.ends_at + grant.duration
     return grant.lapses_at
+
+
+async def not_alone(parts: Parts, scheduled: Sequence[Grant], catalog: Catalog) -> set[str]:
+    """Those of `scheduled` that would touch other grants of the same person and entitlement if they began now.
+
+    How long a person holds something at a stretch was looked at for the time that was planned. One that is alone may
+    begin late and have all of its time; one that is not would make the stretch longer than anybody agreed to.
+    """
+    now, alone = parts.clock.now(), [grant for grant in scheduled if grant.extends is None]
+    names = {grant.id: catalog.names_of(grant.beneficiary) for grant in alone}
+    others: defaultdict[tuple[str, str], list[Grant]] = defaultdict(list)
+    for entitlement in {grant.entitlement for grant in alone}:
+        people = frozenset[str]().union(*(names[grant.id] for grant in alone if grant.entitlement == entitlement))
+        held = await parts.store.read(lambda r, e=entitlement, p=people: r.grants_held(p, e, now - _A_MOMENT))  # type: ignore[misc]
+        for other in held:
+            others[other.beneficiary, entitlement].append(other)
+    return {
+        grant.id
+        for grant in alone
+        if any(
+            _touches(other, now, now + grant.duration)
+            for name in names[grant.id]
+            for other in others[name, grant.entitlement]
+            if other.id != grant.id
+        )
+    }
+
+
+def _touches(other: Grant, start: datetime, end: datetime) -> bool:
+    begins, ends = other.activated_at or other.starts_at, other.ended_at or other.ends_at or other.lapses_at
+    return begins <= end and ends >= start and (other.activated_at is not None or other.ended_at is None)
 
 
 async def stop_what_may_not_start(
