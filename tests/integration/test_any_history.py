@@ -432,8 +432,8 @@ class AnyHistory(RuleBasedStateMachine):
 
 def _promised(grant):
     """From when to when it was or will be held, if every target does what it is told."""
-    begins = grant.activated_at or grant.starts_at
     ends = grant.ends_at or grant.lapses_at
+    begins = grant.activated_at or max(grant.starts_at, ends - grant.duration)
     return begins, max(begins, min(ends, grant.ended_at or ends))
 
 
