@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from lapse.domain.terms import Terms
@@ -144,11 +143,11 @@ class Memo:
         for rule in self._about(ask):
             seen, status = self._outcomes.get(rule.name), None
             if seen is not None and seen.fixed:
-                status = seen.outcome(seen.of_people(whole), whole, asked)
+                status = seen.of_people(whole)(asked)
                 if status is Status.UNSATISFIED and isinstance(rule, Limit):
                     continue
             elif seen is not None:
-                outcomes.append(partial(seen.outcome, seen.of_people(whole), whole))
+                outcomes.append(seen.of_people(whole))
             rules.append(rule)
             fixed.append(status)
         if len(self._pairs) >= MOST_PAIRS:

@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from functools import partial
 
 from lapse.domain.errors import InvalidInput
 from lapse.domain.times import parse_time
@@ -26,7 +27,7 @@ Part = tuple[str, str]
 """A variable and its attribute; an empty attribute is all of it."""
 
 MOST_OUTCOMES = 200_000
-"""Outcomes of one condition that are kept at a time."""
+"""Outcomes of one condition that are kept at a time, and people and things it has seen."""
 
 _COMPARING = frozenset({"<", "<=", ">", ">=", "==", "!="})
 _SIDES = frozenset({"at", "starts_at"})
@@ -41,25 +42,28 @@ class Outcomes:
         seen = _seen(read(condition.text), moments)
         self._people = sorted(part for part in seen if part[0] not in {"request", "context"} or part[1] == "for_self")
         self._request = tuple(_features(seen, sorted(moments)))
-        self._known: dict[Hashable, Status] = {}
+        self._known: dict[Hashable, dict[Hashable, Status]] = {}
 
     @property
     def fixed(self) -> bool:
         """Whether it sees nothing but who asks for what."""
         return not self._request
 
-    def of_people(self, whole: Whole) -> Hashable:
-        """What it sees of who asks for what."""
-        return tuple([_attribute(whole, variable, name) for variable, name in self._people])
+    def of_people(self, whole: Whole) -> Callable[[RecordedAsk], Status]:
+        """How it comes out for what `whole` asks; people and things that look the same to it share what is known."""
+        key = tuple([_attribute(whole, variable, name) for variable, name in self._people])
+        if len(self._known) >= MOST_OUTCOMES:
+            self._known.clear()
+        return partial(self._outcome, self._known.setdefault(key, {}), whole)
 
-    def outcome(self, people: Hashable, whole: Whole, asked: RecordedAsk) -> Status:
-        """How it comes out for `asked`; `people` is `of_people` of `whole`."""
-        key = (people, *[see(asked) for see in self._request])
-        found = self._known.get(key)
+    def _outcome(self, known: dict[Hashable, Status], whole: Whole, asked: RecordedAsk) -> Status:
+        request = self._request
+        key = request[0](asked) if len(request) == 1 else tuple([see(asked) for see in request])
+        found = known.get(key)
         if found is None:
-            if len(self._known) >= MOST_OUTCOMES:
-                self._known.clear()
-            found = self._known[key] = condition_check(self._condition, Question(whole.ask(asked))).status
+            if len(known) >= MOST_OUTCOMES:
+                known.clear()
+            found = known[key] = condition_check(self._condition, Question(whole.ask(asked))).status
         return found
 
 
