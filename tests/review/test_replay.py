@@ -12,8 +12,9 @@ from lapse.control.decisions import approve, deny
 from lapse.control.requests import cancel_request
 from lapse.domain.catalog import Catalog
 from lapse.domain.principals import Group
+from lapse.policy import version_of
 from lapse.review.replay import Replay
-from support.world import CATALOG, World
+from support.world import CATALOG, POLICY, World
 
 
 @pytest.fixture
@@ -58,6 +59,45 @@ async def test_who_could_vote_is_what_the_catalog_was_then_not_what_it_is(world)
     assert "bob" in (await replayed(world)).approver_sets(request.id)["dba"]
 
 
+LATER = POLICY.replace("max_duration: 1h", "max_duration: 45m")
+
+
+async def test_a_request_of_one_policy_that_is_decided_under_another_re_derives_from_both(world):
+    request = await world.ask()
+    await world.change_policy(LATER)
+    await approve(world.control, world.actor("bob"), request.id)
+    (made, vote) = (
+        next(entry for entry in world.store.recorded if entry.type == kind)
+        for kind in ("request.created", "decision.approve")
+    )
+    versions = [version_of({"policy.yaml": text}) for text in (POLICY, LATER)]
+    assert [made.policy_version, vote.context["policy_then"]] == versions
+    assert made.context["ask"]["at"] == vote.context["asked_again"]["at"]
+    assert (await outcome(world, request)).outcome == "same"
+
+
+async def test_a_vote_that_the_policy_of_its_day_did_not_allow_does_not_re_derive(world):
+    request = await world.ask()
+    await world.change_policy(LATER)
+    await approve(world.control, world.actor("bob"), request.id)
+
+    def forged(entry):
+        if entry.type != "decision.approve":
+            return entry
+        asked = {**entry.context["asked_again"], "duration": "PT9H", "total_duration": "PT9H"}
+        return replace(entry, context={**entry.context, "asked_again": asked})
+
+    found = await outcome(world, request, change=forged)
+    assert (found.outcome, found.differences[0][:22]) == ("different", "when it was approved, ")
+
+    def unknown(entry):
+        if entry.type != "decision.approve":
+            return entry
+        return replace(entry, context={**entry.context, "policy_then": "sha256:none"})
+
+    assert (await outcome(world, request, change=unknown)).outcome == "not derivable"
+
+
 async def test_a_vote_of_somebody_who_is_no_approver_does_not_re_derive(world):
     request = await world.ask()
     await approve(world.control, world.actor("bob"), request.id)
@@ -82,7 +122,7 @@ async def test_terms_that_the_policy_did_not_give_do_not_re_derive(world):
         return entry
 
     found = await outcome(world, request, change=forged)
-    assert found.differences == ("the terms differ in max_total",)
+    assert found.differences[0] == "the terms differ in max_total"
 
 
 async def test_store_and_ledger_that_disagree_are_a_difference(world):

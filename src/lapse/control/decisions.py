@@ -6,9 +6,10 @@ also bumps the request's version, so that the slower transaction is run again on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from lapse.control.approvals import approve_request
 from lapse.control.circumstances import OnCall, moment_at, on_call_for, relevant, vote_time
@@ -22,7 +23,7 @@ from lapse.domain.actors import Actor, Scope
 from lapse.domain.approval import Tally, cast, tally
 from lapse.domain.approvers import Moment, acts_for_interested, interested_persons, principals_of_delegate
 from lapse.domain.catalog import Catalog
-from lapse.domain.data import to_data
+from lapse.domain.data import Json, to_data
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.grants import LIVE
 from lapse.domain.names import check_text
@@ -151,11 +152,12 @@ async def _decide(
         await refuse_unfit(control, tx, request, ballot.catalog)
         return await settle(control, tx, request, before, own)
     decision, result = counted_vote(control, ballot, *vote)
+    basis: dict[str, Json] = {}
     if decision.verdict is Verdict.APPROVE:
         await refuse_locked_voters(tx, ballot, (*ballot.earlier, decision), result)
-        await refuse_unfit(control, tx, request, ballot.catalog)
+        basis = await refuse_unfit(control, tx, request, ballot.catalog)
     await tx.add_decision(decision)
-    await tx.append([vote_entry(decision, ballot, before, actor)])
+    await tx.append([vote_entry(decision, ballot, before, actor, basis)])
     after = await settle(control, tx, request, result, decision)
     if after.state is RequestState.PENDING:
         await tell(control, tx, wanted(after, _newly_open(before, result), control.now()))
@@ -176,16 +178,20 @@ def refuse_closed(request: Request, now: datetime) -> None:
         raise Refused(f"request {request.id} has expired", hint="the requester can ask again")
 
 
-async def refuse_unfit(control: Control, tx: Transaction, request: Request, catalog: Catalog) -> None:
-    """Raise `Refused` if the request could not be approved now, whoever said yes."""
+async def refuse_unfit(control: Control, tx: Transaction, request: Request, catalog: Catalog) -> dict[str, Json]:
+    """Raise `Refused` if the request could not be approved now, whoever said yes.
+
+    What was asked of which policy to tell comes back, to be recorded with the yes.
+    """
     if request.counter is not None:
         raise Refused(
             f"`{request.counter.approver}` offered less for request {request.id}, and the requester has not answered",
             hint="it can be approved once they accept; a denial is possible",
         )
     refuse_leaver(catalog, request.beneficiary)
-    await refuse_if_answer_changed(control, tx, request)
+    basis = await refuse_if_answer_changed(control, tx, request)
     await refuse_if_extended_ended(tx, request)
+    return basis
 
 
 def _own_vote(ballot: Ballot, before: Tally) -> Decision | None:
@@ -229,8 +235,10 @@ async def refuse_if_extended_ended(tx: Transaction, request: Request) -> None:
         raise Refused(f"grant {grant.id}, which this extends, is over", hint="the requester can ask for a new grant")
 
 
-def vote_entry(decision: Decision, ballot: Ballot, before: Tally, actor: Actor) -> Entry:
-    """The entry for a vote, with those who could have cast one instead."""
+def vote_entry(
+    decision: Decision, ballot: Ballot, before: Tally, actor: Actor, basis: Mapping[str, Json] = MappingProxyType({})
+) -> Entry:
+    """The entry for a vote, with those who could have cast one instead, and what the policy was asked for a yes."""
     could = next((s.may_decide for s in before.open_stages if s.stage.name == decision.stage), frozenset[str]())
     return created(
         f"decision.{decision.verdict}",
@@ -242,4 +250,5 @@ def vote_entry(decision: Decision, ballot: Ballot, before: Tally, actor: Actor) 
         eligible=to_data(could),
         interested=to_data(interested_persons(ballot.request, ballot.catalog)),
         via=actor.via,
+        **basis,
     )

@@ -16,6 +16,7 @@ from lapse.control.guards import acting_principal, refuse_leaver, require_party_
 from lapse.control.history import ALONE, Beside, with_facts
 from lapse.domain.actors import Actor
 from lapse.domain.catalog import Catalog
+from lapse.domain.data import Json, to_data
 from lapse.domain.durations import check_duration
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.grants import LIVE, Grant
@@ -109,16 +110,19 @@ async def answer_again(control: Control, reader: Reader, policy: Policy, request
     return await _answer(control, reader, policy, asks, Beside(again=request))
 
 
-async def refuse_if_answer_changed(control: Control, reader: Reader, request: Request) -> None:
+async def refuse_if_answer_changed(control: Control, reader: Reader, request: Request) -> dict[str, Json]:
     """An old request is no way round a new rule, nor round leaving a group: the answer today must be the same.
 
-    Of a bundle, all that waits to be granted is asked again.
+    Of a bundle, all that waits to be granted is asked again. What was asked for `request`, and of which policy, comes
+    back, to be recorded with the yes.
     """
     others = await reader.requests_in_bundle(request.bundle) if request.bundle else ()
     waiting = [one for one in others if one.state is RequestState.APPROVED and one.id != request.id]
     policy = await control.policy(reader)
+    asks: list[Ask] = []
     for one in (request, *waiting):
-        _, answer = await answer_again(control, reader, policy, one)
+        ask, answer = await answer_again(control, reader, policy, one)
+        asks.append(ask)
         if answer.terms != one.terms:
             what = "things" if policy.version == one.policy_version else "the policy"
             why = f": {answer.reason}" if answer.terms is None else ""
@@ -126,6 +130,7 @@ async def refuse_if_answer_changed(control: Control, reader: Reader, request: Re
                 f"{what} changed since request {one.id} was made, and the policy now gives another answer{why}",
                 hint="deny it, and let the requester ask again",
             )
+    return {"asked_again": to_data(asks[0]), "policy_then": policy.version}
 
 
 async def _asked_again(reader: Reader, request: Request, now: datetime) -> Ask:

@@ -123,6 +123,19 @@ class Replay:
         elif answer.terms != case.request.terms:
             case.differences.append(_terms_differ(answer.terms, case.request.terms))
 
+    def _ask_again(self, case: _Case, entry: Entry) -> None:
+        """A yes was only taken if the policy in force by then gave the same terms: ask that one, too."""
+        asked = entry.context.get("asked_again")
+        if asked is None:
+            return
+        policy = self._policy(str(entry.context.get("policy_then")))
+        if isinstance(policy, str):
+            case.unknown.append(policy)
+            return
+        answer = evaluate(policy, from_data(Ask, asked))
+        if answer.terms != case.request.terms:
+            case.differences.append(f"when it was approved, {_terms_differ(answer.terms, case.request.terms)}")
+
     def _reduced(self, case: _Case, entry: Entry) -> None:
         """The requester accepted less than was asked."""
         before = to_data(case.request)
@@ -142,6 +155,7 @@ class Replay:
         if case.request.entitlement.partition("/")[0] not in catalog.resources:
             case.unknown.append("the ledger does not say who could vote at the time")
             return
+        self._ask_again(case, entry)
         at, delegations = decision.decided_at, tuple(self._delegations.values())
         moment = Moment(at=at, on_call=decision.on_call, delegations=delegations)
         acting = principals_of_delegate(catalog.person_of(decision.approver) or "", moment, catalog)
