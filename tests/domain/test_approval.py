@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lapse.domain.approval import cast, tally
-from lapse.domain.approvers import Moment, eligible_persons, interested_persons
+from lapse.domain.approvers import Moment, delegates_of, eligible_persons, interested_persons
 from lapse.domain.catalog import Catalog
 from lapse.domain.dead_ends import dead_end
 from lapse.domain.delegations import Delegation
@@ -596,3 +596,30 @@ def test_it_is_known_when_each_stage_opened_and_was_met():
 
     assert [(one.opened_at, one.met_at) for one in counted.stages] == [(NOON, at(7)), (at(7), None)]
     assert [one.needed for one in counted.stages] == [1, 1]
+
+
+def test_the_delegates_of_a_set_are_those_who_act_for_one_of_it_then():
+    def away(number, principal, delegate, **more):
+        return Delegation(
+            id=f"d{number}",
+            principal=principal,
+            delegate=delegate,
+            starts_at=NOON,
+            ends_at=at(60),
+            reason="",
+            created_by="",
+            created_at=NOON,
+            **more,
+        )
+
+    known = (
+        away(1, "bob", "dan"),
+        away(2, "cat", "eve"),
+        away(3, "bob", "ghost"),
+        away(4, "bob", "ann", ended_early_at=at(5)),
+    )
+    org = catalog(*FIVE)
+
+    assert delegates_of(frozenset({"bob"}), Moment(at=at(5), delegations=known), org) == {"dan"}
+    assert delegates_of(frozenset({"bob", "cat"}), Moment(at=at(4), delegations=known), org) == {"ann", "dan", "eve"}
+    assert delegates_of(frozenset({"bob", "cat"}), Moment(at=at(60), delegations=known), org) == frozenset()
