@@ -17,13 +17,15 @@ from typing import TypeVar
 from lapse import __version__
 from lapse.domain.access import Observation
 from lapse.domain.actors import Actor, Scope
+from lapse.domain.catalog import Catalog
 from lapse.domain.data import Json, from_data, to_data
 from lapse.domain.errors import Corrupt, LapseError, NotFound
 from lapse.domain.reviews import REVIEW_LIFE, Item, Review, ReviewEvent
 from lapse.ledger.entry import changed, created
-from lapse.ports import Clock, Engine, Reader, Signer, Store, Transaction
+from lapse.ports import Clock, Engine, PolicyVersion, Reader, Signer, Store, Transaction
 from lapse.review.collect import Inputs, LedgerCheck, collect
 from lapse.review.model import Adjustments, AuditResult, ReviewResult, ValidationResult, WorkflowResult
+from lapse.review.policy_evidence import PolicyEvidence, policy_evidence
 from lapse.review.scope import ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
 from lapse.review.snapshot import load_snapshot
@@ -93,10 +95,21 @@ async def collect_evidence(
         imports=imports,
         people=people,
         ledger_checks=await desk.check_ledger(),
+        policy=await _policy_evidence(desk),
     )
     folder = _fresh(desk.folder_of(review_id) / "snapshot")
     snapshot = await collect(desk.store, inputs, scope, folder, desk.clock.now())
     return await _advance(desk, actor, review, ReviewEvent.COLLECT, dict(snapshot.manifest.hashes))
+
+
+async def _policy_evidence(desk: Desk) -> PolicyEvidence:
+    """What the policy in force comes to, looked at before the population is frozen: it can take minutes."""
+
+    async def work(reader: Reader) -> tuple[PolicyVersion | None, Catalog]:
+        return await reader.active_policy(), await reader.catalog()
+
+    version, catalog = await desk.store.read(work)
+    return policy_evidence(version, catalog, lambda: desk.clock.now().timestamp())
 
 
 async def audit(desk: Desk, actor: Actor, review_id: str) -> AuditResult:

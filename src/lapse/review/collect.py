@@ -24,6 +24,7 @@ from lapse.review.ledger_rows import read_ledger
 from lapse.review.model import Problem, Snapshot
 from lapse.review.observed import Explanations, access_rows, account_rows, privilege_rows
 from lapse.review.people import People, leaving_rows, principal_rows, read_people
+from lapse.review.policy_evidence import PolicyEvidence
 from lapse.review.population import Population, write_population
 from lapse.review.scope import ReviewScope
 from lapse.review.snapshot import SnapshotWriter
@@ -53,7 +54,8 @@ class Inputs:
     """What a review reads besides the store.
 
     `observations` are fresh reads of the targets, `unread` says why others could not be read. `imports` is a
-    folder of evidence files (with `people.csv`), `ledger_checks` None means that nobody verified the ledger.
+    folder of evidence files (with `people.csv`), `ledger_checks` None means that nobody verified the ledger, `policy`
+    None that nobody analysed the policy.
     """
 
     observations: Sequence[Observation] = ()
@@ -61,6 +63,7 @@ class Inputs:
     imports: Path | None = None
     people: Path | None = None
     ledger_checks: Sequence[LedgerCheck] | None = None
+    policy: PolicyEvidence | None = None
 
 
 async def collect(store: Store, inputs: Inputs, scope: ReviewScope, folder: Path, now: datetime) -> Snapshot:
@@ -83,6 +86,7 @@ async def collect(store: Store, inputs: Inputs, scope: ReviewScope, folder: Path
         _write_people_events(writer, people, catalog, now)
         _write_observations(writer, inputs, resources, why, catalog.account_owner)
         _write_checks(writer, inputs, now)
+        collect_policy(writer, inputs, resources)
         _write_imports(writer, inputs)
         if not writer.has("coverage"):
             writer.gap("usage", "sightings are samples, and nothing says when every use was recorded")
@@ -199,6 +203,20 @@ def _write_checks(writer: SnapshotWriter, inputs: Inputs, now: datetime) -> None
             for check in inputs.ledger_checks
         ),
     )
+
+
+def collect_policy(writer: SnapshotWriter, inputs: Inputs, resources: Iterable[str]) -> None:
+    """What the policy comes to where resources in scope are concerned."""
+    if inputs.policy is None:
+        return
+    wanted = set(resources)
+    for table, found in inputs.policy.tables.items():
+        writer.begin(table, "policy in force")
+        writer.add(table, (row for row in found if row.get("resource") in {None, *wanted}))
+        for gap in inputs.policy.gaps.get(table, ()):
+            writer.gap(table, gap)
+    for table, why in inputs.policy.problems.items():
+        writer.problem(Problem(table=table, source="policy in force", what=why))
 
 
 def _write_imports(writer: SnapshotWriter, inputs: Inputs) -> None:

@@ -322,6 +322,50 @@ _RULES = (
         ),
     ),
     Table(
+        "rule_effects",
+        "Whether each rule of the policy in force ever decides anything, over all requests there could be. Proved by a "
+        "solver: without it the table is absent.",
+        (
+            _must("policy_version", TEXT, "policy it is in"),
+            _must("rule", TEXT, "name of the rule"),
+            _must("kind", TEXT, "`offer` or `limit`"),
+            Column("decisive", BOOL, "whether any answer depends on it; null is not known"),
+            Column("detail", TEXT, "why it does not, or why that is not known"),
+            Column("file", TEXT, "policy file it is in"),
+            Column("line", INT, "line of the file"),
+        ),
+    ),
+    Table(
+        "approval_paths",
+        "Which entitlements somebody in the catalog can get with nobody deciding, before or after. Found by a solver "
+        "and confirmed by the policy itself: without the solver the table is absent.",
+        (
+            _must("policy_version", TEXT, "policy it is in"),
+            _must("entitlement", TEXT, "`resource/role`"),
+            _RESOURCE,
+            _must("role", TEXT, "role part of the name"),
+            Column("tags", TEXT, "`key=value` of resource and entitlement, separated by `;`"),
+            Column("unattended", BOOL, "whether it can be had with nobody deciding; null is not known"),
+            Column("offer", TEXT, "offer that gives it"),
+            Column("detail", TEXT, "a request that gets it, or why that is not known"),
+        ),
+    ),
+    Table(
+        "quorums",
+        "Whether those who may ask could get enough approvals: one row an offer that takes any and an entitlement.",
+        (
+            _must("policy_version", TEXT, "policy it is in"),
+            _must("offer", TEXT, "name of the offer"),
+            _must("entitlement", TEXT, "`resource/role`"),
+            _RESOURCE,
+            _must("needed", INT, "approvals it takes"),
+            _must("candidates", INT, "principals who may have it"),
+            Column("stuck", INT, "those of them who can never get enough; null is not known (rotas)"),
+            Column("example", TEXT, "one of those"),
+            Column("possible", INT, "approvals that one could get at most"),
+        ),
+    ),
+    Table(
         "exceptions",
         "The register of accepted standing access.",
         (

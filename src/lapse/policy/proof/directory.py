@@ -97,6 +97,11 @@ class Directory:
         classes = (self._class_of(what) for what in ("requester", "beneficiary", "entitlement"))
         return both(*(one == found.number(one) for one in classes))
 
+    def kinds_of_entitlements(self) -> Iterator[tuple[Formula, list[str]]]:
+        """Entitlements that rules do not tell apart, together, each time with that the request is for one of them."""
+        for number, names in enumerate(self._entitlements.classes):
+            yield self._class_of("entitlement") == number, names
+
     def _class_of(self, what: str) -> object:
         return self._words.integer(f"class of {what}")
 

@@ -20,7 +20,7 @@ from lapse.policy.proof.changes import Change, Rule, without_others
 from lapse.policy.proof.diff import EACH, Comparison, Pair
 from lapse.policy.proof.differences import Kind, votes
 from lapse.policy.proof.logic import Formula, any_of, both, no
-from lapse.policy.proof.noticed import Certainty, Noticed, PolicyFinding, order_of
+from lapse.policy.proof.noticed import Certainty, Effect, Noticed, PolicyFinding, order_of
 from lapse.policy.proof.question import Allowance, Answers, Inquiry, NotKnown, Outcome, Shown, usable
 from lapse.policy.proof.sides import Side
 from lapse.policy.proof.solver import Clock
@@ -72,6 +72,25 @@ def analyse(
     if note:
         found.append(PolicyFinding(kind=Noticed.FACTS, about="facts", certainty=Certainty.PROVED, detail=note))
     return tuple(sorted(found, key=order_of))
+
+
+def effects(policy: Policy, *, clock: Clock, timeout: float = 60.0) -> Iterator[tuple[Rule, Effect]]:
+    """Whether each rule of `policy` ever decides anything, within `timeout` seconds on `clock`."""
+    facts, _ = usable(policy.facts)
+    task = Task(policy, facts, Allowance(clock, clock() + timeout, EACH))
+    for offer in policy.offers:
+        yield offer, _effect(about_offer(task, offer))
+    for limit in policy.limits:
+        yield limit, _effect(about_limit(task, limit))
+
+
+def _effect(found: Iterator[PolicyFinding]) -> Effect:
+    """What was found of a rule comes first if it is that it does nothing, or may do nothing."""
+    first = next(found, None)
+    if first is None or first.kind not in {Noticed.DEAD_OFFER, Noticed.DEAD_LIMIT}:
+        return Effect(decisive=True)
+    unknown = first.certainty is Certainty.UNKNOWN
+    return Effect(decisive=None if unknown else False, detail=first.detail)
 
 
 def about_offer(task: Task, offer: Offer) -> Iterator[PolicyFinding]:

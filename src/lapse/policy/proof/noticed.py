@@ -52,6 +52,14 @@ class PolicyFinding:
         return f"`{self.about}`: {self.detail}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Whether a rule ever decides anything; None where that is not known. `detail` is a clause: why it does not."""
+
+    decisive: bool | None
+    detail: str = ""
+
+
 def order_of(finding: PolicyFinding) -> tuple[int, bool, str, int]:
     """Where a finding stands among others."""
     kinds = list(Noticed)

@@ -8,15 +8,17 @@ looked for again a few times, and then said to be unknown. Called by `diff` and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import product
 
+from lapse.domain.catalog import Catalog
 from lapse.policy.evaluator import evaluate
 from lapse.policy.proof.asked import KINDS, AskedModel, microseconds, seconds
 from lapse.policy.proof.calendar import Calendar
 from lapse.policy.proof.cases import PREFERRED, USUAL_TIME, Case, case_of
 from lapse.policy.proof.conditions import ConditionModel
+from lapse.policy.proof.directory import Directory
 from lapse.policy.proof.logic import Formula, any_of, both, implies, no, same
 from lapse.policy.proof.past import Look, lemmas, looks, pasts
 from lapse.policy.proof.sides import Keys, Side
@@ -78,9 +80,18 @@ class Allowance:
 
 
 class Inquiry:
-    """Policies over one request. Ask for the formulas that are wanted first, then `close`, then `look_for`."""
+    """Policies over one request. Ask for the formulas that are wanted first, then `close`, then `look_for`.
 
-    def __init__(self, policies: Mapping[str, Policy], facts: Iterable[Fact], allowance: Allowance) -> None:
+    With a `catalog` it is a request of principals, and for an entitlement, that are in it.
+    """
+
+    def __init__(
+        self,
+        policies: Mapping[str, Policy],
+        facts: Iterable[Fact],
+        allowance: Allowance,
+        catalog: Catalog | None = None,
+    ) -> None:
         self.asked = AskedModel()
         self.conditions = ConditionModel(self.asked)
         keys = Keys({})
@@ -88,6 +99,8 @@ class Inquiry:
         self._facts, self._allowance = tuple(facts), allowance
         self._policies: Sequence[Policy] = tuple(policies.values())
         self._looks: tuple[Look, ...] = ()
+        self._catalog = catalog
+        self.directory: Directory | None = None
         self._solver: Solver | None = None
 
     def judged_by(self, policies: Iterable[Policy]) -> None:
@@ -102,7 +115,10 @@ class Inquiry:
         past = [*lemmas(asked, self._looks), asked.held_from == asked.begins_at]
         self._ask_both()
         conditions = [*self.conditions.finish(), *self._humans()]
-        background = [*meaning, *past, *conditions, *world(asked, self._facts)]
+        if self._catalog is not None:
+            self.directory = Directory(asked, self._catalog)
+        there = self.directory.formulas() if self.directory is not None else ()
+        background = [*meaning, *past, *conditions, *world(asked, self._facts), *there]
         calendar = Calendar(asked)
         theories = [calendar.lemmas] if asked.windows else []
         clock = self._allowance.clock
@@ -140,7 +156,9 @@ class Inquiry:
                 return NotKnown(_WHY[type(error)])
             if found is None:
                 return NotKnown(why) if why else None
-            case = case_of(self.asked, found, self._facts)
+            case = self._case(found)
+            if case is None:
+                return NotKnown(self._doubt())
             ask = next(pasts(case.ask(), {}))
             answers = self._answers(ask)
             if judge(answers):
@@ -173,12 +191,26 @@ class Inquiry:
 
     def _shown(self, found: Found, judge: Judge) -> Shown | None:
         wanted = {look: found.true(look.holds) for look in self._looks}
-        case = case_of(self.asked, found, self._facts)
+        case = self._case(found)
+        if case is None:
+            return None
         for ask in pasts(case.ask(), wanted):
             answers = self._answers(ask)
             if judge(answers):
                 return Shown(case, ask, answers)
         return None
+
+    def _case(self, found: Found) -> Case | None:
+        """What was found; None if it is of nobody in the catalog."""
+        case = case_of(self.asked, found, self._facts)
+        if self.directory is None:
+            return case
+        who = self.directory.who(found)
+        if who is None:
+            return None
+        requester, beneficiary, entitlement = who
+        catalog = self.directory.catalog
+        return replace(case, catalog=catalog, requester=requester, beneficiary=beneficiary, entitlement=entitlement)
 
     def _assumed(self, found: Found) -> Formula:
         """What the solver took for granted and the evaluator may see otherwise."""
@@ -186,6 +218,8 @@ class Inquiry:
         assumed = [*self.conditions.free, *(looked.holds for looked in asked.looks.values())]
         assumed += [asked.for_self, asked.answers, *(principal.plain for principal in asked.principals)]
         kinds = [words.equal(one.text("kind"), words.written(kind)) for one in asked.principals for kind in KINDS]
+        if self.directory is not None:
+            return self.directory.these(found)
         return both(*(same(formula, found.true(formula)) for formula in (*assumed, *kinds)))
 
     def _ask_both(self) -> None:
