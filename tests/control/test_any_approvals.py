@@ -24,7 +24,7 @@ def test_any_history_keeps_what_approvals_promise(chance, count):
 def test_histories_have_everything_in_them():
     """What never happens is not tested by the histories above."""
     happened = Counter()
-    for seed in range(12):
+    for seed in range(24):
         story = asyncio.run(tell(steps(Random(seed), 60)))  # noqa: S311  a story, not a secret
         happened.update(entry.type for entry in story.world.store.recorded)
         votes = [entry.after for entry in story.world.store.recorded if entry.type == "decision.approve"]

@@ -63,7 +63,7 @@ WORLD = replace(
     groups={**CATALOG.groups, "ops": OPS},
 )
 WEIGHTS = {
-    "ask": 3, "vote": 24, "no": 1, "offer": 3, "accept": 3, "delegate": 3, "end": 1, "wait": 4, "leave": 1, "return": 2,
+    "ask": 3, "vote": 24, "no": 1, "offer": 3, "accept": 3, "delegate": 6, "end": 1, "wait": 4, "leave": 1, "return": 2,
     "regroup": 1, "mend": 1, "outage": 1,
 }  # fmt: skip
 
@@ -80,7 +80,7 @@ def steps(chance, count):
             chance.choice(("", READER)),
             chance.random() < 0.7,
         ),
-        "accept": lambda: (chance.choice(("alice", *PEOPLE)), chance.randrange(9)),
+        "accept": lambda: (chance.choice(("", "", "", *PEOPLE)), chance.randrange(9)),
         "delegate": lambda: (
             chance.choice((*VOTERS, *PEOPLE)),
             chance.choice(("root", *PEOPLE)),
@@ -138,7 +138,11 @@ class Story:
         await offer_less(self.world.control, self.world.actor(who), self._nth(which), less)
 
     async def _accept(self, who, which):
-        await accept_less(self.world.control, self.world.actor(who), self._nth(which))
+        """Somebody accepts what is offered, if anything is: mostly who asked."""
+        offered = [one for one in await self.world.read(lambda r: r.requests(ALL)) if one.counter is not None]
+        if offered:
+            request = offered[which % len(offered)]
+            await accept_less(self.world.control, self.world.actor(who or request.requester), request.id)
 
     async def _delegate(self, who, to, minutes):
         wanted = NewDelegation(delegate=to, ends_at=self.world.clock.now() + minutes * MINUTE, reason="away")
