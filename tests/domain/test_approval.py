@@ -175,7 +175,7 @@ def situations(draw):
 @st.composite
 def moments(draw):
     known = draw(st.lists(delegations(), max_size=4))
-    return Moment(at=at(draw(st.integers(6, 8))), on_call=draw(ROTAS), delegations=tuple(known))
+    return Moment(at=at(draw(st.integers(9, 12))), on_call=draw(ROTAS), delegations=tuple(known))
 
 
 def crowded(chance):
