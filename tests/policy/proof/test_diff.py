@@ -171,3 +171,22 @@ def test_another_order_of_offers_matters_only_if_they_are_alike():
     first, second = (offer(name=name, approved_by=who) for name, who in (("a", "owner"), ("b", "group:leads")))
     item = second.removeprefix("offers:\n")
     assert kinds(first + item, "offers:\n" + item + first.removeprefix("offers:\n")) == [Kind.APPROVERS]
+
+
+def test_limits_that_ask_the_same_people_in_another_order():
+    first = limit("approvals: [{from: group:leads}]", name="first")
+    second = "  - {name: second, approvals: [{from: group:dba}, {from: group:leads}]}\n"
+    third = "  - {name: third, approvals: [{from: group:leads}]}\n"
+    both_ways = BASE + first + second, BASE + "limits:\n" + second + first.removeprefix("limits:\n")
+    assert kinds(*both_ways) == [Kind.APPROVERS]
+    assert kinds(BASE + first + second, BASE + first + second + third) == []
+    late = "  - {name: late, when: request.is_extension, approvals: [{from: group:leads}]}\n"
+    begun = "limits:\n" + late + second
+    assert kinds(BASE + "limits:\n" + second, BASE + begun) == [Kind.APPROVERS]
+
+
+def test_exceptions_that_a_limit_adds_to_the_stage_of_an_offer():
+    barred = limit("approvals: [{from: owner, except: [group:dba]}]")
+    assert kinds(BASE, BASE + barred) == [Kind.APPROVERS]
+    already = BASE.replace("{from: [owner]}", "{from: [owner], except: [group:dba]}")
+    assert kinds(already, already + barred) == []

@@ -20,6 +20,7 @@ from lapse.policy.proof.logic import Formula, any_of, both, either, no, same
 from lapse.policy.proof.question import Allowance, Answers, Inquiry, NotKnown, Outcome, Shown, usable
 from lapse.policy.proof.sides import Side
 from lapse.policy.proof.solver import Clock, Found
+from lapse.policy.proof.ways import Ways
 from lapse.policy.results import Evaluation, Status
 from lapse.policy.rules import Fact, Policy
 from lapse.policy.values import Ask
@@ -27,7 +28,7 @@ from lapse.policy.values import Ask
 EACH = 5.0
 """Seconds for one question."""
 
-_MOST_ALIKE = 24
+_MOST_ALIKE = 50
 """Ways of approval that come to the same and are looked past, in the search for one that does not."""
 
 
@@ -148,8 +149,8 @@ class Comparison:
         self._touched = self._touches(change)
         self._alone = both(*(no(self._touches(other)) for other in others if other is not change))
         changed = {id(rule) for other in others for rule in other.sides}
-        self._staged = [limit for side in self._inquiry.sides for limit in side.staged]
-        self._changed_limits = [limit.binds for limit in self._staged if id(limit.limit) in changed]
+        ways = Ways(self._old, self._new, changed)
+        self._staged, self._differ = ways.staged, ways.differ()
         self._short = self._shortest()
         self._inquiry.close()
 
@@ -157,8 +158,7 @@ class Comparison:
         """Whether there is such a difference."""
         wanted = [self._touched, self._formulas[kind]]
         if kind is Kind.OTHER:
-            differ = either(no(self._old.others == self._new.others), *self._changed_limits)
-            return self._inquiry.look_past([*wanted, differ], _judged_any, self._alike, _MOST_ALIKE)
+            return self._inquiry.look_past([*wanted, self._differ], _judged_any, self._alike, _MOST_ALIKE)
         return self._inquiry.look_for(wanted, partial(_judged, kind), [self._short, self._alone])
 
     def _alike(self, found: Found, answers: Answers) -> tuple[Formula, bool]:

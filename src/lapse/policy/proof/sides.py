@@ -7,7 +7,7 @@ many formulas as there are offers. Called by `diff` and `findings`.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lapse.domain.durations import LONGEST
 from lapse.policy.proof.asked import AskedModel, seconds
@@ -111,7 +111,7 @@ class Side:
 
 def _rest(offer: Offer) -> Hashable:
     """All that its terms have besides figures."""
-    stages = unnamed(offer.needs.stages)
+    stages = tuple(replace(stage, quorum=1) for stage in unnamed(offer.needs.stages))
     return (
         stages,
         offer.in_parallel and len(stages) > 1,
