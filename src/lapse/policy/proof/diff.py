@@ -25,7 +25,7 @@ from lapse.policy.results import Evaluation, Status
 from lapse.policy.rules import Fact, Policy
 from lapse.policy.values import Ask
 
-EACH = 5.0
+EACH = 15.0
 """Seconds for one question."""
 
 _MOST_ALIKE = 50
