@@ -142,6 +142,32 @@ def test_rules_stand_apart_and_keys_have_their_order():
         """)
 
 
+def test_comments_beside_dashes_and_brackets_stay_with_what_follows():
+    text = (
+        "version: 1\nlimits:\n  -  # first\n    name: a  # one\n    max_total:  # so long\n      2h\n"
+        "    entitlements: [  # these\n      a/b,\n\n      c/d  # last\n      # none\n    ]\n\n\n\n  # b\n"
+        "  - {name: b,  # two\n     max_total: 2h}\n"
+    )
+    assert formatted(text) == dedent("""\
+        version: 1
+
+        limits:
+          # first
+          - name: a  # one
+            entitlements:
+              # these
+              - a/b
+
+              - c/d  # last
+              # none
+            max_total: 2h  # so long
+
+          # b
+          - name: b  # two
+            max_total: 2h
+        """)
+
+
 def test_what_is_no_policy_is_refused():
     for text in ("", "version: 1\n", "version: 1\nlimits: [{name: a}]\n", "{", "version: 1\nlimits: &x []\n"):
         with pytest.raises(PolicyErrors):

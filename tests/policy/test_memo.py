@@ -134,6 +134,14 @@ def test_a_rule_that_needs_what_nobody_recorded_cannot_be_replayed():
     assert not Memo(rules).answer(recorded(ask(history=None, what="wiki/reader")))[0].lacking
 
 
+def test_how_many_wait_is_all_that_some_quotas_look_at():
+    rules = policy(offer() + limit("quota: {pending: 2}"))
+    memo = Memo(rules)
+    for pending in (0, 1, 2, 5):
+        agrees(memo, rules, ask(history=History(since=TUESDAY, pending=pending)))
+    assert memo.evaluated == 2
+
+
 def test_what_is_kept_is_bounded(monkeypatch):
     monkeypatch.setattr(memo_module, "MOST_KEPT", 5)
     monkeypatch.setattr(memo_module, "MOST_PAIRS", 2)

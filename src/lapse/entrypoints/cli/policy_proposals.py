@@ -202,6 +202,8 @@ def _print_diff(diff: Mapping[str, Any]) -> None:
         paragraph(f"how its answers differ is not known: {diff['missing']}")
     elif diff["equivalent"]:
         say("its answers are the same: proved")
+    else:
+        say("how its answers differ:")
     for line in diff["lines"]:
         paragraph(line, first="  ")
     say()
