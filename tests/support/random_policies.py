@@ -156,8 +156,9 @@ class RandomPolicies:
             rule[name] = value()
 
     def _stages(self):
-        who = self.random.sample(["owner", "manager", "group:leads", "group:dba", "tim"], self.random.randint(1, 2))
-        return [{"from": party, "quorum": self.random.choice([1, 1, 2, 3])} for party in who]
+        parties = ["group:leads", "group:leads", "owner", "manager", "group:dba", "tim"]
+        who = set(self.random.choices(parties, k=self.random.randint(1, 2)))
+        return [{"from": party, "quorum": self.random.choice([1, 1, 2, 3])} for party in sorted(who)]
 
     def _needs(self, rule):
         one = self.random
@@ -229,7 +230,7 @@ class RandomPolicies:
         self._maybe(rule, "quota", 0.1, lambda: {"most": 2, "per": "1h", "pending": 3})
         self._maybe(rule, "max_duration", 0.3, lambda: one.choice(TIMES[2:]))
         self._maybe(rule, "max_total", 0.3, lambda: "8h")
-        self._maybe(rule, "approvals", 0.3, self._stages)
+        self._maybe(rule, "approvals", 0.5, self._stages)
         if one.random() < 0.15:
             rule |= {"forbid": True, "reason": "so it is"}
         if not rule.keys() - {"name", "entitlements", "to", "kinds", "when"}:
