@@ -12,7 +12,7 @@ from lapse.policy.proof.logic import both, no, same
 from lapse.policy.proof.rules import RulesModel
 from lapse.policy.proof.solver import Solver
 from lapse.policy.proof.world import world
-from support.policy_world import GROUPS
+from support.policy_world import GROUPS, PEOPLE
 
 ALSO_UNIQUE = 10
 """Every so many questions it is also asked whether the model has another answer beside the one it gave."""
@@ -32,9 +32,9 @@ class Agreement:
         self.allowed = self.rules.allowed
         self.parts = {offer.name: self._offer(offer) for offer in self.policy.offers}
         for principal in self.asked.principals:
-            for members in principal.lists.values():
-                for group in GROUPS:
-                    members.has(self.asked.words.written(group.name))
+            for name, members in principal.lists.items():
+                for one in PEOPLE if name == "humans" else GROUPS:
+                    members.has(self.asked.words.written(one.name))
         background = [*self.conditions.finish(), *world(self.asked, ())]
         self.solver = Solver(self.asked, background, clock=time.monotonic)
 

@@ -149,10 +149,12 @@ CLOCK: Mapping[str, Any] = {
 """Parts of a time in UTC, counted from 1970."""
 
 SUMS: Mapping[tuple[str, str, str], str] = {
+    ("+", "int", "int"): "int",
+    ("-", "int", "int"): "int",
     ("+", "timestamp", "duration"): "timestamp",
     ("+", "duration", "duration"): "duration",
     ("-", "timestamp", "timestamp"): "duration",
     ("-", "timestamp", "duration"): "timestamp",
     ("-", "duration", "duration"): "duration",
 }
-"""What comes of adding and subtracting times and durations."""
+"""What comes of adding and subtracting."""

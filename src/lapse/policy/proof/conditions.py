@@ -308,10 +308,10 @@ class ConditionModel:
 
     def _sum(self, node: Binary, left: Value, right: Value) -> Value:
         if not isinstance(left, Amount) or not isinstance(right, Amount):
-            return self._anything(f"`{node.operator}` of what is not a time")
+            return self._anything(f"`{node.operator}` of what is no number and no time")
         unit = SUMS.get((node.operator, left.unit, right.unit))
         if unit is None:
-            return self._anything(f"`{node.operator}` of what is not a time")
+            return self._anything(f"`{node.operator}` of what is no number and no time")
         value = left.value + right.value if node.operator == "+" else left.value - right.value
         if isinstance(value, int) and abs(value) >= _TOO_LARGE:
             return self._anything("a number that is too large")
