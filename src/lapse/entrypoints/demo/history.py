@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from lapse.ports import PolicyVersion
 from lapse.review import rows
 from lapse.review.evidence import TABLES
 from lapse.review.offers import offer_rows
+from lapse.review.policy_evidence import policy_evidence
 
 _FILES = {"access.yaml": company.POLICY}
 _AS_PARQUET = {"usage", "ledger_entries", "enforcement_events"}
@@ -306,6 +308,9 @@ def _catalog_tables(year: Year) -> None:
         year.add(table, found)
     for row in offers:
         year.add("offers", row)
+    for table, analysed in policy_evidence(version, year.catalog, time.monotonic).tables.items():
+        for row in analysed:
+            year.add(table, row)
     year.add("policies", rows.policy_row(version, active=True))
 
 

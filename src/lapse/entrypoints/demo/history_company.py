@@ -53,6 +53,24 @@ offers:
     approvals:
       - {name: dba, from: ["group:dba"]}
       - {name: lead, from: ["group:leads"]}
+  - name: look-at-orders
+    entitlements: ["pg-orders/reader"]
+    to: [group:leads]
+    max_duration: 4h
+    approvals:
+      - {name: dba, from: ["group:dba"], quorum: 2}
+  - name: long-repair
+    entitlements: ["pg-search/writer"]
+    to: [group:leads]
+    max_duration: 6h
+    max_total: 12h
+    approvals:
+      - {name: leads, from: ["group:leads"], quorum: 4}
+  - name: nightly-load
+    entitlements: ["pg-analytics/admin"]
+    to: [svc-etl]
+    max_duration: 1h
+    auto_approve: true
   - name: search-on-call
     entitlements: ["pg-search/admin"]
     to: [anyone]
@@ -61,9 +79,13 @@ offers:
     approvals:
       - {name: dba, from: ["group:dba"]}
 """
-"""`search-on-call` is one of the planted problems: it gives three days at once."""
+"""Some of the planted problems: `search-on-call` gives three days at once, `look-at-orders` is never chosen,
+`long-repair` takes more leads than there are besides the one who asks, and on `nightly-load` nobody decides."""
 
 UNBOUNDED_OFFER = "search-on-call pg-search/admin"
+SHADOWED_OFFER = "offer look-at-orders"
+SHORT_OF_APPROVERS = "long-repair pg-search/writer"
+UNATTENDED = "pg-analytics/admin"
 WILDCARD = ("pg-crm", "crm_admin")
 UNGOVERNED = "pg-legacy"
 OWNER_GONE = "pg-analytics"

@@ -106,7 +106,10 @@ def _planted_setup(year: Year, plant: Plant) -> None:
     plant("M2", f"{resource}/{role}", "an entitlement that is a superuser")
     plant("M1", company.UNGOVERNED, "no owner and no policy")
     plant("R4", company.OWNER_GONE, "its owner left in summer")
+    plant("M7", company.SHADOWED_OFFER, "another offer asks fewer people")
     plant("M8", company.UNBOUNDED_OFFER, "three days at once")
+    plant("M9", company.UNATTENDED, "a service may have it and nobody decides")
+    plant("M10", company.SHORT_OF_APPROVERS, "four leads agree to what one of four asks for")
     for name in company.OWNERS:
         complete = name != "pg-search"
         row = {"resource": name, "finished_at": year.now - timedelta(minutes=10), "complete": complete}
