@@ -46,6 +46,8 @@ class Electorate:
 
     def agree(self, case: Case, terms: Terms) -> Consent | None:
         """As few persons as can be who agree to `case` under `terms`; None if not enough can."""
+        if self.open:
+            self._found(terms)
         request = _request(case, terms)
         decisions: list[Decision] = []
         for stage in terms.stages:
@@ -69,6 +71,15 @@ class Electorate:
         known = [person for person in self.agreed if person in able]
         ranked = [*known, *sorted(able - set(known))]
         return ranked if stage.everyone else ranked[: stage.quorum]
+
+    def _found(self, terms: Terms) -> None:
+        """What is excluded, or asked as a whole, has to be there, with nobody in it if need be."""
+        parties = {party for stage in terms.stages for party in (*stage.excluded, *stage.approvers)}
+        for kind, name in sorted((kind, name) for kind, _, name in (party.partition(":") for party in parties)):
+            if kind == "group" and name not in self.catalog.groups:
+                self.catalog = replace(self.catalog, groups={**self.catalog.groups, name: Group(name=name)})
+            if kind == ON_CALL:
+                self.on_call.setdefault(name, ())
 
     def _able(self, stage: Stage, request: Request) -> frozenset[str]:
         return eligible_persons(stage, request, self.catalog, on_call=self.on_call)

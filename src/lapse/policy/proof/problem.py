@@ -158,6 +158,7 @@ class Problem:
         return [
             asked.for_self,
             both(person, asked.beneficiary.plain),
+            words.equal(asked.beneficiary.text("name"), asked.beneficiary.text("person")),
             no(asked.break_glass),
             asked.begins_at == asked.at,
             asked.held_from == asked.begins_at,
