@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 from lapse.policy import evaluate
-from lapse.policy.proof.findings import analyse
+from lapse.policy.proof.findings import analyse, effects
 from lapse.policy.proof.noticed import Certainty, Noticed
 from support.policy_world import CATALOG, limit, offer, policy
 
@@ -136,3 +136,20 @@ def test_facts_that_contradict_one_another_are_told_and_not_used():
     found = odd(facts + offer())
     assert about(found, Noticed.FACTS) == [("facts", Certainty.PROVED)]
     assert about(found, Noticed.DEAD_OFFER) == []
+
+
+def test_whether_each_rule_ever_decides_anything():
+    text = offer() + item("shadow") + limit("max_duration: 5h", name="loose")
+    said = {rule.name: effect.decisive for rule, effect in effects(policy(text), clock=time.monotonic)}
+    assert said == {"read": True, "shadow": False, "loose": False}
+    late = [effect.decisive for _, effect in effects(policy(text), clock=time.monotonic, timeout=0)]
+    assert late == [None, None, None]
+    long = "offers:\n" + item("long", longest="200h")
+    assert [effect.decisive for _, effect in effects(policy(long), clock=time.monotonic)] == [True]
+
+
+def test_a_limit_of_which_it_is_not_known():
+    found = odd(offer() + limit("when: context.risk > 5\nmax_duration: 1h", name="risky"))
+    assert about(found, Noticed.DEAD_LIMIT) in ([], [("risky", Certainty.UNKNOWN)])
+    hidden = odd(offer() + limit("when: has(context.risk) && context.risk > 5\nmax_duration: 1h", name="risky"))
+    assert about(hidden, Noticed.DEAD_LIMIT) == [("risky", Certainty.UNKNOWN)]

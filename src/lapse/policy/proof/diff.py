@@ -110,7 +110,7 @@ class _Formulas:
         formulas: dict[Kind, Callable[[], Formula]] = {
             Kind.AUTOMATIC: lambda: both(automatic, no(was_automatic)),
             Kind.BREAK_GLASS: lambda: new.way > old.way,
-            Kind.NO_BREAK_GLASS: lambda: new.way < old.way,
+            Kind.NO_BREAK_GLASS: lambda: both(new.way < old.way, no(automatic)),
             Kind.FEWER: lambda: both(new.votes < old.votes, no(automatic), new.way == 0),
             Kind.MORE: lambda: both(new.votes > old.votes, old.way == 0),
             Kind.APPROVERS: lambda: both(old.votes == new.votes, self.other_people),

@@ -96,7 +96,7 @@ Seen = Callable[[Terms, Terms], bool]
 _OF_TERMS: dict[Kind, Seen] = {
     Kind.AUTOMATIC: lambda old, new: new.automatic and not old.automatic,
     Kind.BREAK_GLASS: lambda old, new: new.break_glass and not old.break_glass,
-    Kind.NO_BREAK_GLASS: lambda old, new: old.break_glass and not new.break_glass,
+    Kind.NO_BREAK_GLASS: lambda old, new: old.break_glass and not new.break_glass and not new.automatic,
     Kind.FEWER: lambda old, new: votes(new) < votes(old) and not new.automatic and not new.break_glass,
     Kind.MORE: lambda old, new: votes(new) > votes(old) and not old.break_glass,
     Kind.APPROVERS: lambda old, new: votes(new) == votes(old) and approvers(new) != approvers(old),

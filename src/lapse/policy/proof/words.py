@@ -118,7 +118,7 @@ def _before(ask: Ask, history: History) -> Iterator[str]:
         length, gap = grant.ends_at - grant.begins_at, ask.begins_at - grant.ends_at
         yield f"after {human_duration(length)} of it that ended {human_duration(gap)} before"
     if history.requests:
-        yield f"after {len(history.requests)} requests"
+        yield f"after {len(history.requests)} request" + ("s" if len(history.requests) > 1 else "")
     if history.pending:
         yield f"with {history.pending} requests waiting"
     if history.justifications:
