@@ -140,13 +140,18 @@ class ConditionModel:
     def _free(self, at: int, what: str) -> Truth:
         """A yes, a no or an error, of which nothing is known."""
         self._anything(what)
+        return self._any_truth(at)
+
+    def _any_truth(self, at: int) -> Truth:
         self._free_ones += 1
-        words, name = self.asked.words, f"{self._free_ones} ({what} at {at})"
+        words, name = self.asked.words, f"{self._free_ones} (at {at})"
         truth = Truth(words.boolean(f"free {name}"), words.boolean(f"error {name}"))
         self.free += [truth.holds, truth.error]
         return truth
 
     def _truth(self, value: Value, *, at: int, what: str) -> Truth:
+        if isinstance(value, Anything):
+            return self._any_truth(at)  # it was said already what is not modelled
         return value if isinstance(value, Truth) else self._free(at, what)
 
     def _literal(self, node: Literal) -> Value:
