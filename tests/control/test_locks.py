@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from lapse.control.catalogs import apply
-from lapse.control.decisions import approve
+from lapse.control.decisions import approve, deny
 from lapse.control.grants import release
 from lapse.control.locks import lock, preview_lock, unlock
 from lapse.control.requests import extend_grant
@@ -191,6 +191,24 @@ async def test_a_lock_on_an_owner_covers_the_service(world):
     grant = await active(world, "ci")
     await press(world, LockKind.PRINCIPAL, "dave")
     assert (await world.grant(grant)).end_reason is EndReason.LOCKED
+
+
+@pytest.mark.parametrize("what", [ALICE, EVERYTHING, (LockKind.ENTITLEMENT, "pg-prod/reader")])
+async def test_under_a_lock_a_request_can_be_denied_and_not_approved(world, what):
+    request = await world.ask("alice")
+    await press(world, *what)
+    with pytest.raises(Refused, match="is locked"):
+        await approve(world.control, world.actor("carol"), request.id)
+    denied = await deny(world.control, world.actor("carol"), request.id, "not while her laptop is gone")
+    assert denied.state is RequestState.DENIED
+
+
+async def test_who_is_locked_neither_approves_nor_denies(world):
+    request = await world.ask("alice")
+    await press(world, LockKind.PRINCIPAL, "carol")
+    for vote in (approve, deny):
+        with pytest.raises(Refused, match="`carol` is locked"):
+            await vote(world.control, world.actor("carol"), request.id, "with a stolen token")
 
 
 # who may take it off

@@ -21,7 +21,7 @@ from lapse.control.decisions import (
     counted_vote,
     refuse_closed,
     refuse_if_extended_ended,
-    refuse_locked_voters,
+    refuse_locked_yes,
     refuse_unfit,
     settle,
     vote_entry,
@@ -90,7 +90,7 @@ async def _offer(
     ballot = await ballot_for(control, tx, actor, request_id, on_call)
     request = ballot.request
     vote, result = counted_vote(control, ballot, Verdict.APPROVE, less.reason)
-    await refuse_locked_voters(tx, ballot, (*ballot.earlier, vote), result)
+    await refuse_locked_yes(tx, ballot, (*ballot.earlier, vote), result)
     await refuse_unfit(control, tx, request, ballot.catalog)
     offered = _checked(less, request, ballot.catalog)
     await _answer(control, tx, offered, ballot.catalog)
@@ -139,7 +139,7 @@ async def _count_offer(control: Control, tx: Transaction, actor: Actor, ballot: 
         reason = f"offer `{request.terms.offer}`"
         return await approve_request(control, tx, request, actor="system:policy", reason=reason)
     result = tally(request, (*ballot.earlier, vote), ballot.catalog, ballot.moment)
-    await refuse_locked_voters(tx, ballot, (*ballot.earlier, vote), result)
+    await refuse_locked_yes(tx, ballot, (*ballot.earlier, vote), result)
     stage = result.counted.get(vote.id)
     if stage is not None:
         vote = replace(vote, stage=stage)

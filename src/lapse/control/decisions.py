@@ -14,7 +14,7 @@ from types import MappingProxyType
 from lapse.control.approvals import approve_request
 from lapse.control.circumstances import OnCall, moment_at, on_call_for, relevant, vote_time
 from lapse.control.context import Control
-from lapse.control.guards import acting_principal, refuse_leaver, refuse_locked
+from lapse.control.guards import acting_principal, refuse_leaver, refuse_locked, refuse_locked_actor
 from lapse.control.lookups import look_up_first
 from lapse.control.questions import refuse_if_answer_changed
 from lapse.control.requests import close_request
@@ -49,7 +49,7 @@ async def decide(control: Control, actor: Actor, request_id: str, verdict: Verdi
 
     Raises:
         Refused: the actor may not decide (own request, not an approver, decided already, stage not open), the
-            request is not pending, a counter-offer waits, a lock is in force, or the policy would answer otherwise.
+            request is not pending, a counter-offer waits, a lock forbids it, or the policy would answer otherwise.
     """
     actor.require(Scope.APPROVE)
     reason = check_text(reason, what="reason")
@@ -82,12 +82,11 @@ class Ballot:
 
 
 async def ballot_for(control: Control, tx: Transaction, actor: Actor, request_id: str, on_call: OnCall) -> Ballot:
-    """The ballot of `actor` on a request that is pending and that no lock covers; else `Refused`."""
+    """The ballot of `actor`, who is not locked, on a request that is pending; else `Refused`."""
     now, request, catalog = control.now(), await tx.request(request_id), await tx.catalog()
     approver = acting_principal(actor, catalog).name
     refuse_closed(request, now)
-    names = [approver, request.requester, request.beneficiary]
-    refuse_locked(await tx.locks(), catalog, names, request.entitlement)
+    await refuse_locked_actor(tx, actor)
     earlier = tuple(await tx.decisions(request_id))
     return Ballot(
         approver=approver,
@@ -116,11 +115,15 @@ def counted_vote(control: Control, ballot: Ballot, verdict: Verdict, reason: str
     return taken
 
 
-async def refuse_locked_voters(tx: Transaction, ballot: Ballot, votes: Sequence[Decision], result: Tally) -> None:
-    """Raise `Refused` if a lock covers somebody whose yes would count, or on whose behalf it was said."""
-    counted = [one for one in votes if one.id in result.counted]
-    names = [name for one in counted for name in (one.approver, one.on_behalf_of) if name]
-    refuse_locked(await tx.locks(), ballot.catalog, names, ballot.request.entitlement)
+async def refuse_locked_yes(tx: Transaction, ballot: Ballot, votes: Sequence[Decision], result: Tally) -> None:
+    """Raise `Refused` if a lock covers what is asked, who asks, or somebody by or for whom a yes would count.
+
+    A no is taken under a lock as well: it gives nobody anything.
+    """
+    request, counted = ballot.request, [one for one in votes if one.id in result.counted]
+    voters = [name for one in counted for name in (one.approver, one.on_behalf_of) if name]
+    names = [request.requester, request.beneficiary, *voters]
+    refuse_locked(await tx.locks(), ballot.catalog, names, request.entitlement)
 
 
 async def settle(control: Control, tx: Transaction, request: Request, result: Tally, last: Decision) -> Request:
@@ -148,13 +151,13 @@ async def _decide(
     own = _own_vote(ballot, before)
     if vote[0] is Verdict.APPROVE and before.approved and own is not None:
         # Somebody who never answered is no approver any more, so that the votes that are there have come to suffice.
-        await refuse_locked_voters(tx, ballot, ballot.earlier, before)
+        await refuse_locked_yes(tx, ballot, ballot.earlier, before)
         await refuse_unfit(control, tx, request, ballot.catalog)
         return await settle(control, tx, request, before, own)
     decision, result = counted_vote(control, ballot, *vote)
     basis: dict[str, Json] = {}
     if decision.verdict is Verdict.APPROVE:
-        await refuse_locked_voters(tx, ballot, (*ballot.earlier, decision), result)
+        await refuse_locked_yes(tx, ballot, (*ballot.earlier, decision), result)
         basis = await refuse_unfit(control, tx, request, ballot.catalog)
     await tx.add_decision(decision)
     await tx.append([vote_entry(decision, ballot, before, actor, basis)])

@@ -17,7 +17,7 @@ from lapse.ledger.checkpoint import key_of
 from lapse.review.pack import report_lines, verify_pack
 from lapse.review.pack.documents import manifest_document, signed
 from lapse.review.pack.standalone_container import directory, local_header
-from lapse.review.pack.standalone_manifest import FileEntry
+from lapse.review.pack.standalone_manifest import FileEntry, spelled
 from support.sample_review import MADE, SampleSigner
 
 FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -179,6 +179,14 @@ def test_any_flipped_byte_of_the_signed_documents_is_found(sealed, folder, data)
     (folder / name).write_bytes(raw)
     assert name in blamed(folder)
     (folder / name).write_bytes((sealed.folder / name).read_bytes())
+
+
+@pytest.mark.parametrize("name", ["ledger", "key", "pack", "files", "sealed_at", "evidence_sha256", "format"])
+def test_a_manifest_that_lacks_a_member_is_no_manifest(sealed, folder, signer, name):
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    del manifest[name]
+    (folder / "manifest.dsse.json").write_bytes(signed(spelled(manifest), signer))
+    assert "manifest.dsse.json" in blamed(folder)
 
 
 def test_a_zip_whose_every_checksum_was_made_to_fit_is_still_found(sealed, archive):

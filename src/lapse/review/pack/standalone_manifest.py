@@ -108,7 +108,7 @@ def read_manifest(payload: bytes) -> dict[str, Any]:
     files, ledger = manifest.get("files"), manifest.get("ledger")
     if not isinstance(files, list) or not all(_is_file(item) for item in files):
         raise ValueError("its list of files cannot be read")
-    if ledger is not None and not _is_ledger(ledger):
+    if "ledger" not in manifest or (ledger is not None and not _is_ledger(ledger)):
         raise ValueError("what it says about the ledger cannot be read")
     if not all(isinstance(manifest.get(name), str) for name in ("pack", "key", "evidence_sha256", "sealed_at")):
         raise ValueError("it does not name the pack, the key, the time and the evidence")
