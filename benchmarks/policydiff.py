@@ -30,8 +30,9 @@ def main() -> None:
     """Compare from parsed policies on; the import of z3 is not counted."""
     compare(policy(8, 2), changed(policy(8, 2), _bound), clock=time.monotonic)
     old = policy(OFFERS, LIMITS)
+    print(f"{OFFERS} offers and {LIMITS} limits, of which was changed:")
     rows = [
-        row(f"one of {OFFERS} offers and {LIMITS} limits: {name}", seconds(old, changed(old, change)), "s", goal=goal)
+        row(name, seconds(old, changed(old, change)), "s", goal=goal)
         for name, change, goal in (
             ("a bound", _bound, AtMost(1)),
             ("a group", _group, None),
@@ -42,7 +43,7 @@ def main() -> None:
         )
     ]
     rows += [growth(size) for size in SIZES]
-    rows.append(row(f"everything odd about {OFFERS} offers and {LIMITS} limits", [_analysed(old)], "s"))
+    rows.append(row("everything odd about 40 offers and 10 limits", [_analysed(policy(40, 10))], "s"))
     report("policydiff", rows)
 
 

@@ -161,6 +161,12 @@ class Comparison:
             return self._inquiry.look_past([*wanted, self._differ], _judged_any, self._alike, _MOST_ALIKE)
         return self._inquiry.look_for(wanted, partial(_judged, kind), [self._short, self._alone])
 
+    def any(self) -> Outcome:
+        """Whether there is any difference at all."""
+        figures = either(*(self._formulas[kind] for kind in Kind if kind is not Kind.OTHER))
+        outcome = self._inquiry.look_for([self._touched, figures], _judged_any)
+        return self.of(Kind.OTHER) if outcome is None else outcome
+
     def _alike(self, found: Found, answers: Answers) -> tuple[Formula, bool]:
         """Requests that are approved in the same way; how long one waits depends on more where there are windows."""
         ways = [side.others == found.number(side.others) for side in self._inquiry.sides]

@@ -18,7 +18,7 @@ from lapse.policy.patterns import Pattern
 from lapse.policy.proof.asked import seconds
 from lapse.policy.proof.changes import Change, Rule, without_others
 from lapse.policy.proof.diff import EACH, Comparison, Pair
-from lapse.policy.proof.differences import Kind, votes
+from lapse.policy.proof.differences import votes
 from lapse.policy.proof.logic import Formula, any_of, both, no
 from lapse.policy.proof.noticed import Certainty, Effect, Noticed, PolicyFinding, order_of
 from lapse.policy.proof.question import Allowance, Answers, Inquiry, NotKnown, Outcome, Shown, usable
@@ -31,7 +31,6 @@ from lapse.policy.rules import Fact, Limit, Needs, Offer, Policy, Selector
 LONGEST = timedelta(days=7)
 """Access of one person without a gap that is longer than this is told."""
 
-_LIKELY = (Kind.DENIED, Kind.SHORTER, Kind.MORE, Kind.APPROVERS)
 _OVER = "the time for it is over"
 
 
@@ -147,18 +146,12 @@ def about_limit(task: Task, limit: Limit) -> Iterator[PolicyFinding]:
         yield _found(Noticed.DEAD_LIMIT, limit, NotKnown(_OVER))
         return
     change = Change(None, limit)
-    comparison = Comparison(pair, change, [change])
-    doubts: list[NotKnown] = []
-    for kind in (*_LIKELY, *(kind for kind in Kind if kind not in _LIKELY)):
-        outcome = comparison.of(kind)
-        if isinstance(outcome, Shown):
-            return
-        doubts += [outcome] if isinstance(outcome, NotKnown) else []
-    if doubts:
-        yield _found(Noticed.DEAD_LIMIT, limit, doubts[0])
-    else:
+    outcome = Comparison(pair, change, [change]).any()
+    if outcome is None:
         detail = "every answer would be the same without it"
         yield _found(Noticed.DEAD_LIMIT, limit, None, detail, Certainty.PROVED)
+    elif isinstance(outcome, NotKnown):
+        yield _found(Noticed.DEAD_LIMIT, limit, outcome)
 
 
 def about_quorums(policy: Policy, catalog: Catalog | None) -> Iterator[PolicyFinding]:
