@@ -15,5 +15,8 @@ Two policies can be put over the same `asked` and `conditions`. What the model c
 `conditions.unmodelled`: it may then find a request that the evaluator answers otherwise, never miss one. So what was
 found counts only when `evaluate` says the same of the case.
 
+`decide` proves claims, `diff` compares two policies, `findings` and `paths` look for what nobody asked about; the last
+three ask through `question`, which puts what is found to the evaluator.
+
 z3 is an optional dependency (`lapse[prove]`) and slow to import: import the modules of this package late.
 """

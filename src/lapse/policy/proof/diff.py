@@ -168,11 +168,16 @@ class Comparison:
         return self.of(Kind.OTHER) if outcome is None else outcome
 
     def _alike(self, found: Found, answers: Answers) -> tuple[Formula, bool]:
-        """Requests that are approved in the same way; how long one waits depends on more where there are windows."""
+        """Requests that are approved in the same way, and whether they surely get the same answers.
+
+        Not if the evaluator saw another request than the solver; and how long one waits depends on more where there are
+        windows.
+        """
         ways = [side.others == found.number(side.others) for side in self._inquiry.sides]
         bound = [same(limit.binds, found.true(limit.binds)) for limit in self._staged]
         old, new = (set(_windows(side, answer)) for side, answer in zip(self._inquiry.sides, answers, strict=True))
-        return both(*ways, *bound), old == new
+        pairs = zip(self._inquiry.sides, answers, strict=True)
+        return both(*ways, *bound), old == new and all(side.is_as(found, answer) for side, answer in pairs)
 
     def _touches(self, change: Change) -> Formula:
         """The changed rule is about the request, as it was or as it is."""

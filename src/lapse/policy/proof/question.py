@@ -159,11 +159,14 @@ class Inquiry:
             case = self._case(found)
             if case is None:
                 return NotKnown(self._doubt())
-            ask = next(pasts(case.ask(), {}))
-            answers = self._answers(ask)
-            if judge(answers):
-                return Shown(case, ask, answers)
-            others, surely = alike(found, answers)
+            others: Formula = True
+            surely = False
+            for ask in pasts(case.ask(), self._wanted(found)):
+                answers = self._answers(ask)
+                if judge(answers):
+                    return Shown(case, ask, answers)
+                others, sure = alike(found, answers)
+                surely = surely or sure
             why = why if surely else self._doubt()
             wanted.append(no(others))
         return NotKnown("there are too many ways of approval to look at")
@@ -190,15 +193,18 @@ class Inquiry:
         return [alone, at_once, untagged, both(asked.at == usual, soon), soon, any_of(lengths), *lengths[:1]]
 
     def _shown(self, found: Found, judge: Judge) -> Shown | None:
-        wanted = {look: found.true(look.holds) for look in self._looks}
         case = self._case(found)
         if case is None:
             return None
-        for ask in pasts(case.ask(), wanted):
+        for ask in pasts(case.ask(), self._wanted(found)):
             answers = self._answers(ask)
             if judge(answers):
                 return Shown(case, ask, answers)
         return None
+
+    def _wanted(self, found: Found) -> dict[Look, bool]:
+        """What is to be met of the past."""
+        return {look: found.true(look.holds) for look in self._looks}
 
     def _case(self, found: Found) -> Case | None:
         """What was found; None if it is of nobody in the catalog."""

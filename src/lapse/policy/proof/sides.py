@@ -15,6 +15,8 @@ from lapse.policy.proof.changes import Rule, unnamed
 from lapse.policy.proof.conditions import ConditionModel
 from lapse.policy.proof.logic import Formula, Number, any_of, both, implies, largest
 from lapse.policy.proof.rules import LimitModel, RulesModel, Who
+from lapse.policy.proof.solver import Found
+from lapse.policy.results import Evaluation, Status
 from lapse.policy.rules import Offer, Policy
 
 _LONGEST = seconds(LONGEST)
@@ -74,6 +76,13 @@ class Side:
         """Everybody who may have to agree."""
         rules: list[Rule] = [*self.policy.offers, *self.policy.limits]
         return {frozenset(stage.approvers) for rule in rules for stage in rule.needs.stages}
+
+    def is_as(self, found: Found, answer: Evaluation) -> bool:
+        """Whether the evaluator chooses what was found, and the same limits add to how it is approved."""
+        offers = [offer for offer in self.policy.offers if offer.name == answer.chosen]
+        binding = {limit.name for limit in answer.limits if limit.status is Status.SATISFIED}
+        same_limits = all((one.limit.name in binding) == found.true(one.binds) for one in self.staged)
+        return same_limits and [self._keys.of(_rest(offer)) for offer in offers] == [found.number(self.others)]
 
     def meaning(self) -> Iterator[Formula]:
         """What the unknowns mean. To be said once all that is wanted of this side was asked for."""
