@@ -142,3 +142,12 @@ def test_a_dead_end_says_in_a_sentence_what_is_missing():
     lost = dead_end(tally(nobody, (), ORG), nobody, ORG)
     assert lost is not None
     assert "and none of them may still decide" in lost.text
+
+
+@pytest.mark.parametrize("in_parallel", [True, False])
+def test_where_all_must_say_yes_who_does_so_in_another_stage_is_not_waited_for(in_parallel):
+    everyone = Stage(name="all", quorum=1, approvers=("bob", "cat"), everyone=True)
+    only_cat = Stage(name="cat", quorum=1, approvers=("cat",))
+    request = asked(only_cat, everyone, in_parallel=in_parallel)
+    assert dead_end(tally(request, (), ORG), request, ORG) is None
+    assert tally(request, [yes("cat", 1), yes("bob", 2)], ORG).approved

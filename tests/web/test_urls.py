@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 import pytest
-from hypothesis import given, reject
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lapse.domain.errors import InvalidInput
@@ -44,13 +44,12 @@ def test_whatever_is_filled_in_host_and_path_keep_their_structure(text, value):
     assert raw.count("?") == harmless.geturl().count("?")
 
 
-@given(st.text(min_size=1, max_size=100))
+VISIBLE = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=99)
+
+
+@given(VISIBLE.map("n{}".format))
 def test_what_is_filled_in_arrives_as_it_is(value):
-    template = UrlTemplate.parse(TEMPLATES[0], NUMBER)
-    try:
-        url = template.fill(number=value)
-    except InvalidInput:
-        reject()
+    url = UrlTemplate.parse(TEMPLATES[0], NUMBER).fill(number=value)
     assert unquote(httpx.URL(url).raw_path.decode().removeprefix("/api/")) == value
 
 

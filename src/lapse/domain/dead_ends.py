@@ -41,14 +41,19 @@ def dead_end(result: Tally, request: Request, catalog: Catalog) -> DeadEnd | Non
         for index, one in enumerate(result.stages)
         if not one.met and not _depends_on_rota(one)
     }
-    slots = [(index, number) for index in pools for number in range(result.stages[index].missing)]
+    slots = [(index, number) for index in pools for number in range(_least(result.stages[index]))]
     filled = _matched(slots, pools)
     for index in pools:
-        one = result.stages[index]
+        one, missing = result.stages[index], _least(result.stages[index])
         able = sum(1 for slot in filled if slot[0] == index)
-        if able < one.missing:
-            return DeadEnd(stage=one.stage.name, approvers=_parties(one), missing=one.missing, able=able)
+        if able < missing:
+            return DeadEnd(stage=one.stage.name, approvers=_parties(one), missing=missing, able=able)
     return None
+
+
+def _least(one: StageTally) -> int:
+    """How many more must say yes in any case: where all must, whoever says yes in another stage is not waited for."""
+    return max(one.stage.quorum - len(one.approved_by), 0) if one.stage.everyone else one.missing
 
 
 def _pool(one: StageTally, result: Tally, request: Request, catalog: Catalog) -> Sequence[str]:

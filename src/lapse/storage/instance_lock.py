@@ -13,17 +13,21 @@ from lapse.storage.lease import try_lock
 _LONGEST_PID = 20
 
 
+class Taken(Refused):
+    """Somebody else works on this home; when they are done it is free."""
+
+
 @contextmanager
 def acquire(path: Path) -> Iterator[None]:
     """Hold the lock file `path` until the block ends, or the process does in whatever way.
 
     Raises:
-        Refused: another server holds it; the message names its process id.
+        Taken: another server holds it; the message names its process id.
         Unavailable: the file cannot be opened.
     """
     descriptor = try_lock(path)
     if descriptor is None:
-        raise Refused(
+        raise Taken(
             f"another server already runs on `{path.parent}`{_holder(path)}",
             hint="stop it first, or use another home; several servers need PostgreSQL",
         )

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     import httpx
 
 IN_PROCESS = "http://lapse"
-WAIT_FOR_LOCK = 8.0
+WAIT_FOR_LOCK = 30.0
+"""Seconds that a command waits for others on the same home, one after the other."""
+
 LONGEST_CALL = 3_600.0
 """Seconds: a step of a review over millions of rows takes minutes."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -159,12 +161,14 @@ class Session:
         """Work on the store directly; another command that does so is waited for, a server that starts is used."""
         import asyncio
 
+        from lapse.storage.instance_lock import Taken
+
         self.home.require()
         deadline = time.monotonic() + WAIT_FOR_LOCK
         while True:
             try:
                 return await stack.enter_async_context(self.parts.embedded(self.home))
-            except Refused:
+            except Taken:
                 url = running_server(self.home)
                 if url:
                     raise _ServerCameUp(url) from None
