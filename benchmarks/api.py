@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +120,18 @@ async def _one_at_a_time(client: httpx.AsyncClient, activations: Activations) ->
 
 
 async def _crowd(client: httpx.AsyncClient, clients: int) -> float:
-    """Requests a second with so many clients, each asking one after the other."""
+    """Requests a second with so many clients, each asking one after the other, for everybody in turn.
 
-    async def one(number: int) -> None:
+    Nobody has so many requests waiting that no more are taken.
+    """
+    people = cycle(PEOPLE)
+
+    async def one() -> None:
         for _ in range(CROWD // clients):
-            await _create(client, PEOPLE[number])
+            await _create(client, next(people))
 
     started = time.perf_counter()
-    await asyncio.gather(*(one(number) for number in range(clients)))
+    await asyncio.gather(*(one() for _ in range(clients)))
     return CROWD / (time.perf_counter() - started)
 
 
