@@ -30,14 +30,10 @@ offers:
 
 
 @pytest.fixture
-def shop(program, tmp_path):
+def shop(program):
     """A home where people act by name, with a policy and a target that is not there."""
-    settings = program.home / "lapse.toml"
-    settings.write_text(settings.read_text().replace("local_users = false", "local_users = true"))
-    for name, text in (("catalog", CATALOG), ("policy", POLICY)):
-        (tmp_path / f"{name}.yaml").write_text(text)
-    program.run("catalog", "apply", str(tmp_path / "catalog.yaml"), "--yes")
-    program.run("policy", "apply", str(tmp_path / "policy.yaml"))
+    program.let_people_act_by_name()
+    program.furnish(CATALOG, POLICY)
     program.run("target", "add", "pg-prod", stdin="postgresql://lapse:hunter2@127.0.0.1:1/app\n")
     return program
 

@@ -50,12 +50,8 @@ def office(tmp_path):
     """A home with local users, a catalog, a policy and a target that is not there."""
     program = Program(tmp_path / "home", environment={"COLUMNS": "80"})
     program.run("init")
-    settings = program.home / "lapse.toml"
-    settings.write_text(settings.read_text().replace("local_users = false", "local_users = true"))
-    for name, text in (("catalog", CATALOG), ("policy", POLICY)):
-        (tmp_path / f"{name}.yaml").write_text(text)
-    program.run("catalog", "apply", str(tmp_path / "catalog.yaml"), "--yes")
-    program.run("policy", "apply", str(tmp_path / "policy.yaml"))
+    program.let_people_act_by_name()
+    program.furnish(CATALOG, POLICY)
     program.run("target", "add", "pg-prod", stdin="postgresql://lapse:hunter2@127.0.0.1:1/app\n")
     return program
 

@@ -25,10 +25,7 @@ resources:
 @pytest.fixture
 def change(program, tmp_path):
     """A policy in force, and the file of another one."""
-    (tmp_path / "catalog.yaml").write_text(CATALOG)
-    program.run("catalog", "apply", str(tmp_path / "catalog.yaml"), "--yes")
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    program.run("policy", "apply", str(tmp_path / "policy.yaml"))
+    program.furnish(CATALOG, POLICY)
     (tmp_path / "new").mkdir()
     path = tmp_path / "new" / "policy.yaml"
     path.write_text(POLICY.replace("4h", "1h") + "claims: [{name: short, never: {longer_than: 2h}}]\n")

@@ -42,10 +42,7 @@ def office(tmp_path):
     def start(policy):
         program = Program(tmp_path / "home")
         program.run("init")
-        for name, text in (("catalog", CATALOG), ("policy", policy)):
-            (tmp_path / f"{name}.yaml").write_text(text)
-        program.run("catalog", "apply", str(tmp_path / "catalog.yaml"), "--yes")
-        program.run("policy", "apply", str(tmp_path / "policy.yaml"))
+        program.furnish(CATALOG, policy)
         program.run("target", "add", "pg-prod", stdin="postgresql://lapse:hunter2@127.0.0.1:1/app\n")
         return program
 

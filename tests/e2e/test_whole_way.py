@@ -45,10 +45,7 @@ offers:
 def program(tmp_path, postgres_target):
     program = Program(tmp_path / "home", {"PROD_DSN": postgres_target.lapse_dsn})
     program.run("init")
-    (tmp_path / "catalog.yaml").write_text(CATALOG.format(prefix=postgres_target.prefix))
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    program.run("catalog", "apply", str(tmp_path / "catalog.yaml"), "--yes")
-    program.run("policy", "apply", str(tmp_path / "policy.yaml"))
+    program.furnish(CATALOG.format(prefix=postgres_target.prefix), POLICY)
     program.run("target", "add", "pg-prod", "--dsn-env", "PROD_DSN")
     program.run("target", "check", "pg-prod")
     for who, scope in (("alice", "request"), ("bob", "approve")):

@@ -76,6 +76,18 @@ class Program:
         """What a command prints with `--json`."""
         return self.run("--json", *words, expect=expect).data
 
+    def furnish(self, catalog: str, policy: str) -> None:
+        """Apply both, as files beside the home."""
+        for name, text, more in (("catalog", catalog, ["--yes"]), ("policy", policy, [])):
+            file = self.home.parent / f"{name}.yaml"
+            file.write_text(text)
+            self.run(name, "apply", str(file), *more)
+
+    def let_people_act_by_name(self) -> None:
+        """Set up local users."""
+        settings = self.home / "lapse.toml"
+        settings.write_text(settings.read_text().replace("local_users = false", "local_users = true"))
+
     def serve(self, *words: str) -> Serving:
         """Start the server and wait until it answers."""
         process = subprocess.Popen(

@@ -1,6 +1,6 @@
 """What `integrations.yaml` can say, as values: ticket systems, rotas, and ways to tell people.
 
-Secrets are named here, not held: `SecretRef` says where one is. Read by `integration_language`, used by `integrations`.
+Secrets are named here, not held: `SecretRef` says where one is. Read by `language`, used by `setting_up`.
 """
 
 from __future__ import annotations
