@@ -31,7 +31,7 @@ help: ## list the targets
 	@echo "  options: test T=PATH WORKERS=N ARGS='-k word'; demo KEEP=1; bench B=NAME; serve ARGS='...'"
 
 .PHONY: venv
-venv: $(STAMPS)/synced ## the virtual environment with lapse and its tools in it
+venv: $(STAMPS)/synced $(STAMPS)/pump ## the virtual environment with lapse and its tools in it
 
 $(STAMPS)/uv: tools/bootstrap.sh
 	@PYTHON='$(PYTHON)' sh tools/bootstrap.sh
@@ -41,6 +41,10 @@ $(STAMPS)/synced: $(STAMPS)/uv pyproject.toml uv.lock src/lapse/__init__.py
 	@echo "venv: installing what uv.lock names"
 	@$(BIN)/uv sync --locked --all-extras --quiet
 	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/pump: $(STAMPS)/synced src/lapse/gateway/pump/pump.c tools/build_pump.py
+	@$(BIN)/python tools/build_pump.py
+	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/synced
 	@$(BIN)/uv sync --locked --all-extras --group bench --quiet
@@ -54,7 +58,7 @@ demo: $(STAMPS)/synced ## see it work, in about a minute (KEEP=1 leaves the serv
 	@$(BIN)/lapse demo $(if $(KEEP),--keep) $(ARGS)
 
 .PHONY: test
-test: $(STAMPS)/synced $(STAMPS)/debian ## run the tests in parallel
+test: $(STAMPS)/synced $(STAMPS)/pump $(STAMPS)/debian ## run the tests in parallel
 	@echo "test: pytest, $(WORKERS) workers"
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(T) $(ARGS)
 
@@ -88,11 +92,11 @@ format: $(STAMPS)/synced ## format the code, mend what ruff can mend, redraw the
 	@$(BIN)/python tools/gen_diagrams.py
 
 .PHONY: bench
-bench: $(STAMPS)/bench $(STAMPS)/debian ## measure, as ratios (B=NAME runs one)
+bench: $(STAMPS)/bench $(STAMPS)/pump $(STAMPS)/debian ## measure, as ratios (B=NAME runs one or a group)
 	@$(BIN)/python benchmarks/run.py $(B)
 
 .PHONY: serve
-serve: $(STAMPS)/synced ## run lapse here, on 127.0.0.1
+serve: $(STAMPS)/synced $(STAMPS)/pump ## run lapse here, on 127.0.0.1
 	@$(BIN)/lapse serve $(ARGS)
 
 .PHONY: lock

@@ -55,3 +55,25 @@ def test_backoff_doubles_to_a_minute_and_stays_there():
     waits = [(next_attempt(NOON, n) - NOON).total_seconds() for n in range(9)]
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert next_attempt(NOON, 10_000) - NOON == LONGEST
+
+
+def test_a_process_that_is_held_up_between_two_looks_is_never_ahead_of_the_time():
+    held_up, elapsed = timedelta(0), 0.0
+
+    def wall():
+        """Another program gets the processor right after the look."""
+        nonlocal elapsed
+        seen = NOON + timedelta(seconds=elapsed)
+        elapsed += held_up.total_seconds()
+        return seen
+
+    def monotonic():
+        nonlocal elapsed
+        seen = elapsed
+        elapsed += held_up.total_seconds()
+        return seen
+
+    clock = SystemClock(wall=wall, monotonic=monotonic)
+    for held_up in (timedelta(milliseconds=3), timedelta(0)):  # noqa: B007  the looks use it
+        told = clock.now()
+    assert told == NOON + timedelta(seconds=elapsed)

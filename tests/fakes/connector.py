@@ -27,7 +27,7 @@ from lapse.domain.access import (
     TargetCheck,
 )
 from lapse.domain.errors import NotFound, Refused, Unavailable
-from lapse.ports import Clock
+from lapse.ports import Authority, Clock, Upstream
 
 
 class Fault(StrEnum):
@@ -188,6 +188,12 @@ class FakeConnector:
             "port": "5432",
             "dbname": assignment.native.get("database", "postgres"),
         }
+
+    async def upstream(self, assignment: Assignment, authority: Authority, public_key: str = "") -> Upstream:
+        await self._meet("upstream", [assignment])
+        if assignment.account not in self.target.accounts:
+            raise NotFound(f"`{assignment.account}` does not exist on the target")
+        return Upstream(host="127.0.0.1", port=5432, user=assignment.account, secret="known to lapse alone")
 
     async def observe(self) -> Observation:
         await self._meet("observe")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from fakes.store_gateway import GATEWAY_TABLES, FakeGatewayTransaction
 from lapse.domain.actors import Token
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
@@ -55,10 +56,11 @@ TABLES = (
     "reply",
     "single",
     "entry",
+    *GATEWAY_TABLES,
 )
 
 
-class FakeTransaction:
+class FakeTransaction(FakeGatewayTransaction):
     """Reads and writes over copy-on-write tables; implements `ports.Transaction`."""
 
     def __init__(self, tables: Mapping[str, dict[Any, Any]]) -> None:
@@ -116,6 +118,10 @@ class FakeTransaction:
             "grant", beneficiary=beneficiary, entitlement=entitlement, resource=resource, request_id=request_id
         )
         return _page(page, (g for g in found if not wanted or g.state in wanted))
+
+    async def grants_by_id(self, grant_ids: Iterable[str]) -> Sequence[Grant]:
+        wanted = frozenset(grant_ids)
+        return [g for g in self._where("grant") if g.id in wanted]
 
     async def grants_of_accounts(self, resource: str, accounts: Iterable[str]) -> Sequence[Grant]:
         wanted = frozenset(accounts)
@@ -372,6 +378,9 @@ class FakeTransaction:
         wanted = [(name, value) for name, value in fields.items() if value is not None]
         rows = sorted(self.tables[table].items())
         return [row for _, row in rows if all(getattr(row, name) == value for name, value in wanted)]
+
+    def _page_of(self, page: Page, rows: Iterable[Any]) -> list[Any]:
+        return _page(page, rows)
 
     def _add(self, table: str, key: str, value: object) -> None:
         if key in self.tables[table]:

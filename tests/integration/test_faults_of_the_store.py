@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections import deque
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -43,6 +42,7 @@ from lapse.ports import Page
 from lapse.storage import sqlite
 from support.clock import START
 from support.ledgers import KEY, SIGNER
+from support.shaky import ShakyStore
 from support.stores import opened
 from support.world import CATALOG, POLICY, World
 
@@ -59,24 +59,6 @@ OFFERS = (
 )
 PRAGMAS = sqlite.PRAGMAS
 ALL = Page(limit=10_000, newest_first=False)
-
-
-class ShakyStore:
-    """A store whose next writes fail as `fate` says: `lost` (it never happened), `unheard` (it did), `fine`."""
-
-    def __init__(self, store):
-        self._store = store
-        self.ledger, self.read, self.close = store.ledger, store.read, store.close
-        self.fate = deque()
-
-    async def write(self, work):
-        fate = self.fate.popleft() if self.fate else "fine"
-        if fate == "lost":
-            raise Unavailable("the disk under the database is full")
-        result = await self._store.write(work)
-        if fate == "unheard":
-            raise Unavailable("the answer of the database was lost")
-        return result
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lapse.domain.wildcards import wildcard_match
 from lapse.policy.globs import Globs
-from lapse.policy.patterns import wildcard_match
 
 PATTERNS = st.text(alphabet="ab-*?", min_size=1, max_size=8)
 TEXTS = st.text(alphabet="ab-", max_size=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -16,6 +17,7 @@ from lapse.domain.access import Observation, ObservedAccount, ObservedMembership
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Corrupt, InvalidInput, NotFound
 from lapse.domain.reviews import ItemDecision, Usage
+from lapse.domain.sessions import SessionEnd, SessionUse
 from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.review.collect import Inputs, LedgerCheck, collect, collect_brownfield
 from lapse.review.model import Coverage, RunStatus
@@ -25,6 +27,7 @@ from lapse.review.stages import run_stages
 from support.approval_story import steps, tell
 from support.clock import START
 from support.ledgers import SIGNER
+from support.sessions import a_session
 from support.world import CATALOG, World
 
 SCOPE = parse_scope("tag:env=prod", "2026", review_id="rev_1")
@@ -91,6 +94,28 @@ async def test_the_review_of_it_finds_the_role_added_by_hand_and_re_derives_the_
     assert runs["L4"].missing == ("coverage",)
     assert runs["L7"].status is RunStatus.NOT_ASSESSED
     assert "sightings are samples" in runs["L7"].reason
+
+
+async def test_sessions_through_the_gateway_prove_use_by_their_grant(world, tmp_path):
+    (grant,) = await world.grants(beneficiary="dave")
+    began = a_session(
+        "ses_1", grant_id=grant.id, account="dave_login", principal="dave", started_at=START + timedelta(hours=1)
+    )
+    over = began.ended(SessionEnd.CLIENT, at=START + timedelta(hours=2), use=SessionUse(statements=7))
+    lost = replace(began, id="ses_2").ended(SessionEnd.LOST, at=START + timedelta(hours=2))
+    long_ago = replace(began, id="ses_3", started_at=START - timedelta(days=900)).ended(
+        SessionEnd.CLIENT, at=START - timedelta(days=899)
+    )
+    for one in (over, lost, long_ago):
+        await world.store.write(lambda tx, one=one: tx.add_session(one))
+    snapshot = await gathered(world, tmp_path / "s")
+    used = [(u["account"], u["grant_id"], u["ended_at"], u["action"]) for u in table(snapshot, "usage")]
+    assert used == [
+        ("dave_login", grant.id, over.ended_at, "7 statements"),
+        ("dave_login", grant.id, None, None),
+    ]
+    items = {item.account: item for item in run_stages(DuckDbEngine, snapshot).items}
+    assert items["dave_login"].usage is Usage.USED
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

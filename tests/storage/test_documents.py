@@ -29,6 +29,7 @@ def kind_of(shelf):
         "post-review": "Aftermath",
         "policy proposal": "Proposal",
         "notice": "Posting",
+        "gateway run": "GatewayRun",
     }
     return names.get(shelf.what, shelf.what.capitalize())
 

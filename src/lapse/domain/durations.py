@@ -20,11 +20,11 @@ _ISO = re.compile(r"P(?:(\d{1,9})W|(?:(\d{1,9})D)?(?:T(?=\d)(?:(\d{1,9})H)?(?:(\
 _HUMAN = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 
 
-def parse_duration(text: str) -> timedelta:
-    """Read `PT2H30M` (ISO 8601) or `2h30m`; at least one second, at most `LONGEST`.
+def parse_duration(text: str, *, longest: timedelta = LONGEST) -> timedelta:
+    """Read `PT2H30M` (ISO 8601) or `2h30m`; at least one second, at most `longest`.
 
     Raises:
-        InvalidInput: not a duration, zero, or longer than `LONGEST`.
+        InvalidInput: not a duration, zero, or longer than `longest`.
     """
     compact = text.strip().replace(" ", "") if len(text) <= 64 else ""  # noqa: PLR2004  longest honest spelling
     match = _ISO.fullmatch(compact) or _HUMAN.fullmatch(compact)
@@ -35,16 +35,17 @@ def parse_duration(text: str) -> timedelta:
         duration = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
     except OverflowError:
         duration = timedelta.max
-    return check_duration(duration, shown=text)
+    return check_duration(duration, shown=text, longest=longest)
 
 
-def check_duration(duration: timedelta, *, shown: str = "") -> timedelta:
-    """Return `duration` if it is positive and at most `LONGEST`, else raise `InvalidInput`."""
+def check_duration(duration: timedelta, *, shown: str = "", longest: timedelta = LONGEST) -> timedelta:
+    """Return `duration` if it is positive and at most `longest`, else raise `InvalidInput`."""
     name = names.shown(shown) or human_duration(duration)
     if duration <= timedelta(0):
         raise InvalidInput(f"`{name}` is not longer than zero", hint="ask for at least one second, e.g. `2h`")
-    if duration > LONGEST:
-        raise InvalidInput(f"`{name}` is longer than {LONGEST.days} days", hint="ask for a shorter time")
+    if duration > longest:
+        most = f"{longest.days} days" if longest.days else human_duration(longest)
+        raise InvalidInput(f"`{name}` is longer than {most}", hint="ask for a shorter time")
     return duration
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lapse.domain.guards import GatewayRules, Guard
+
 
 class OnDrift(StrEnum):
     """What reconciliation does with access that lapse did not grant. It never adopts it."""
@@ -27,6 +29,7 @@ class Entitlement:
     title: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     native: Mapping[str, str] = field(default_factory=dict)
+    guard: Guard = field(default_factory=Guard)
 
     @property
     def name(self) -> str:
@@ -44,6 +47,7 @@ class Resource:
     owner: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     on_drift: OnDrift = OnDrift.REPORT
+    gateway: GatewayRules = field(default_factory=GatewayRules)
     entitlements: tuple[Entitlement, ...] = ()
 
     def entitlement(self, role: str) -> Entitlement | None:

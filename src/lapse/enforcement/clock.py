@@ -28,9 +28,10 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Aware UTC; never earlier than an earlier answer plus the time that really passed."""
-        elapsed = self._monotonic()
+        # The wall clock is read first: if this process is held up in between, the answer is never ahead of the time.
+        wall, elapsed = self._wall(), self._monotonic()
         expected = self._latest + timedelta(seconds=elapsed - self._latest_at)
-        self._latest, self._latest_at = max(self._wall(), expected), elapsed
+        self._latest, self._latest_at = max(wall, expected), elapsed
         return self._latest
 
     async def wait_until(self, at: datetime) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from lapse.policy.patterns import wildcard_match
+from lapse.domain.wildcards import wildcard_match
 
 T = TypeVar("T")
 _WILDCARDS = re.compile(r"[*?]+")

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import check_name, is_printable, shown
 from lapse.domain.resources import Entitlement, Resource
+from lapse.domain.wildcards import wildcard_match
 from lapse.policy.values import Ask, PrincipalFacts
 
 ANYONE = "anyone"
@@ -114,24 +114,3 @@ def _is(party: str, names: tuple[str, ...], groups: tuple[str, ...]) -> bool:
     if party == ANYONE:
         return True
     return party[6:] in groups if party.startswith("group:") else party in names
-
-
-@lru_cache(maxsize=4096)
-def wildcard_match(pattern: str, text: str) -> bool:
-    """Whether `text` is of the form `pattern`; goes back to the last `*` only, so it cannot explode."""
-    if "*" not in pattern and "?" not in pattern:
-        return pattern == text
-    p = t = 0
-    star, resume = -1, 0
-    while t < len(text):
-        if p < len(pattern) and pattern[p] == "*":
-            star, resume = p, t
-            p += 1
-        elif p < len(pattern) and pattern[p] in {"?", text[t]}:
-            p, t = p + 1, t + 1
-        elif star >= 0:
-            resume += 1
-            p, t = star + 1, resume
-        else:
-            return False
-    return not pattern[p:].strip("*")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from lapse.domain.catalog import Catalog
 from lapse.domain.grants import Grant
 from lapse.domain.requests import Request
+from lapse.domain.sessions import Session
 from lapse.ports import Page, Reader
 from lapse.review import rows
 from lapse.review.ledger_rows import LedgerFacts
@@ -117,11 +118,13 @@ async def _write_requests(reader: Reader, population: Population, writer: Snapsh
 
 
 async def _write_use(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
-    """Sightings prove use; as samples they cover nothing, so `coverage` needs another source."""
-    writer.begin("usage", "sightings of the enforcer")
+    """Sightings and sessions prove use. They cover nothing, since there may be other ways to the target."""
+    writer.begin("usage", "sightings of the enforcer, sessions through the gateway")
     writer.begin("target_reads", "store")
     for name in sorted(population.resources):
         writer.add("usage", map(rows.sighting_row, await reader.sightings(name)))
+        async for session in _sessions_of(reader, name, population):
+            writer.add("usage", [rows.session_row(session, _native_role(population.catalog, session.entitlement))])
         writer.add("target_reads", map(rows.target_read_row, await reader.target_reads(name)))
 
 
@@ -162,6 +165,18 @@ def _native_role(catalog: Catalog, entitlement: str) -> str | None:
     resource = catalog.resources.get(entitlement.partition("/")[0])
     found = resource.entitlement(entitlement.partition("/")[2]) if resource else None
     return found.native.get("role") if found else None
+
+
+async def _sessions_of(reader: Reader, resource: str, population: Population) -> AsyncIterator[Session]:
+    """Sessions on a resource that touch the period, in the order in which they began."""
+    period = population.scope.period
+    after: str | None = None
+    while page := await reader.sessions(Page(limit=_PAGE, after=after, newest_first=False), resource=resource):
+        for session in page:
+            over = session.ended_at is not None and session.ended_at < period.start
+            if session.started_at < period.end and not over:
+                yield session
+        after = page[-1].id
 
 
 async def _all_grants(reader: Reader) -> AsyncIterator[Grant]:

@@ -14,6 +14,7 @@ from lapse.domain.principals import PrincipalKind
 from lapse.domain.requests import Decision, Request
 from lapse.domain.resources import Entitlement, Resource
 from lapse.domain.reviews import Item
+from lapse.domain.sessions import Session, SessionEnd
 from lapse.domain.targets import TargetRead, UseSighting
 from lapse.ledger.entry import Entry
 from lapse.ports import PolicyVersion
@@ -184,6 +185,26 @@ def sighting_row(sighting: UseSighting) -> Row:
         "ended_at": sighting.seen_at,
         "grant_id": sighting.grant_id,
         "source": sighting.source,
+    }
+
+
+def session_row(session: Session, native_role: str | None) -> Row:
+    """One session through the gateway as proof of use: by whom, when, and by which grant is known exactly.
+
+    When a session that was lost ended is not known.
+    """
+    lost = session.end_reason is SessionEnd.LOST
+    did = ", ".join(f"{number} {kind}" for kind, number in sorted(session.use.kinds.items()))
+    statements = f"{session.use.statements} statements" if session.use.statements else None
+    return {
+        "resource": session.resource,
+        "account": session.account,
+        "started_at": session.started_at,
+        "ended_at": None if lost else session.ended_at,
+        "grant_id": session.grant_id,
+        "role": native_role,
+        "action": did or statements,
+        "source": f"gateway {session.gateway}",
     }
 
 

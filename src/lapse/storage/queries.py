@@ -16,9 +16,12 @@ from lapse.storage.schema import (
     aftermaths,
     catalog_objects,
     catalog_version,
+    credentials,
     delegations,
     drifts,
+    gateway_runs,
     grants,
+    holds,
     items,
     locks,
     notices,
@@ -26,6 +29,8 @@ from lapse.storage.schema import (
     proposals,
     replies,
     requests,
+    segments,
+    sessions,
     templates,
     tokens,
 )
@@ -49,7 +54,7 @@ def everything(table: Table, *names: str) -> Query:
 
 @lru_cache(maxsize=256)
 def listing(table: Table, names: frozenset[str], *, unfinished: bool, after: bool, newest_first: bool) -> Query:
-    """A page of requests or grants. `unfinished` promises that no wanted state is an end."""
+    """A page of what has an end (a request, a session). `unfinished` promises that no wanted state is an end."""
     statement = select(table.c.doc).where(*(_filter(table, name) for name in sorted(names)))
     if unfinished:
         statement = statement.where(table.c.due_at.is_not(None))
@@ -143,6 +148,53 @@ OPEN_AFTERMATHS = Query(
 PROPOSALS = Query(select(proposals.c.doc).order_by(proposals.c.id.desc()))
 OPEN_PROPOSALS = Query(
     select(proposals.c.doc).where(proposals.c.is_open == literal_column("1")).order_by(proposals.c.id.desc())
+)
+
+GRANTS_BY_ID = Query(select(grants.c.doc).where(Among(grants.c.id, "ids")).order_by(grants.c.id))
+CREDENTIALS_IN_FORCE = Query(
+    select(credentials.c.doc)
+    .where(credentials.c.due_at > bindparam("now"))
+    .order_by(credentials.c.due_at, credentials.c.id)
+)
+CREDENTIAL_BY_LOGIN = Query(select(credentials.c.doc).where(credentials.c.login == bindparam("login")))
+_open = select(sessions.c.doc).where(sessions.c.due_at.is_not(None))
+SESSIONS_BY_ID = Query(select(sessions.c.doc).where(Among(sessions.c.id, "ids")).order_by(sessions.c.id))
+OPEN_SESSIONS = Query(_open.order_by(sessions.c.id))
+OPEN_SESSIONS_OF_GRANTS = Query(_open.where(Among(sessions.c.grant_id, "grants")))
+OPEN_SESSIONS_OF_GATEWAYS = Query(_open.where(Among(sessions.c.gateway, "gateways")))
+SESSIONS_TO_CUT = Query(
+    select(sessions.c.doc)
+    .join_from(sessions, grants, grants.c.id == sessions.c.grant_id, isouter=True)
+    .where(
+        sessions.c.due_at.is_not(None),
+        sessions.c.gateway == bindparam("gateway"),
+        or_(
+            sessions.c.must_end == literal_column("1"),
+            grants.c.state.is_(None),
+            grants.c.state != GrantState.ACTIVE.value,
+        ),
+    )
+)
+SESSIONS_LOST = Query(
+    select(sessions.c.doc).where(sessions.c.gateway == bindparam("gateway"), sessions.c.lost_until > bindparam("now"))
+)
+SESSIONS_DUE = Query(_due(sessions))
+_counted = (
+    select(func.count())
+    .select_from(sessions)
+    .where(sessions.c.due_at.is_not(None), sessions.c.resource == bindparam("resource"))
+)
+COUNT_SESSIONS = Query(_counted.where(sessions.c.principal >= literal_column("''")))
+"""The last condition always holds: without it SQLite goes through all sessions that the resource ever had."""
+
+COUNT_SESSIONS_OF = Query(_counted.where(Among(sessions.c.principal, "principals")))
+SEGMENTS_OF = Query(
+    select(segments.c.doc).where(segments.c.session_id == bindparam("session_id")).order_by(segments.c.number)
+)
+SEGMENTS_DUE = Query(_due(segments))
+HOLDS_DUE = Query(_due(holds))
+OPEN_GATEWAY_RUNS = Query(
+    select(gateway_runs.c.doc).where(gateway_runs.c.is_open == literal_column("1")).order_by(gateway_runs.c.id)
 )
 
 REMOVE_TEMPLATE = Query(delete(templates).where(templates.c.name == bindparam("name")))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 from lapse.domain.actors import Token
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
 from lapse.domain.delegations import Delegation
-from lapse.domain.errors import NotFound
 from lapse.domain.grants import GRANT_LIFE, Grant, GrantState
 from lapse.domain.locks import Lock
-from lapse.domain.names import shown
 from lapse.domain.notices import Posting, PostingState
 from lapse.domain.proposals import Proposal
 from lapse.domain.requests import REQUEST_LIFE, Decision, Request, RequestState
@@ -23,19 +20,17 @@ from lapse.domain.templates import Template
 from lapse.ports import Page, PolicyVersion
 from lapse.storage import queries, schema, shelves
 from lapse.storage.catalogs import CatalogCache
-from lapse.storage.documents import Documents, instant, micros
+from lapse.storage.documents import instant, micros
 from lapse.storage.links import Link
-from lapse.storage.shelves import Shelf
-from lapse.storage.statements import Query
-
-T = TypeVar("T")
+from lapse.storage.reading_gateway import SqlGatewayReader
+from lapse.storage.rows import missing
 
 
-class SqlReader:
+class SqlReader(SqlGatewayReader):
     """One consistent view: the link is inside a transaction that began before the first call."""
 
     def __init__(self, link: Link, catalogs: CatalogCache) -> None:
-        self._link = link
+        super().__init__(link)
         self._catalogs = catalogs
         self._catalog: Catalog | None = None
 
@@ -90,6 +85,10 @@ class SqlReader:
         unfinished = bool(wanted) and not wanted & GRANT_LIFE.terminal
         return await self._page(shelves.GRANTS, page, filters, [s.value for s in wanted], unfinished=unfinished)
 
+    async def grants_by_id(self, grant_ids: Iterable[str]) -> Sequence[Grant]:
+        """Those of `grant_ids` that there are."""
+        return await self._many(shelves.GRANTS.documents, queries.GRANTS_BY_ID, ids=sorted(set(grant_ids)))
+
     async def grants_of_accounts(self, resource: str, accounts: Iterable[str]) -> Sequence[Grant]:
         """All grants in a live or ending state for these accounts."""
         found = await self._many(
@@ -125,7 +124,7 @@ class SqlReader:
         """The grant and everything it extends, oldest first."""
         found = await self._many(shelves.GRANTS.documents, queries.CHAIN, key=grant_id)
         if not found:
-            raise _missing(shelves.GRANTS.what, grant_id)
+            raise missing(shelves.GRANTS.what, grant_id)
         return found
 
     async def grants_held(self, beneficiaries: Iterable[str], entitlement: str, since: datetime) -> Sequence[Grant]:
@@ -227,7 +226,7 @@ class SqlReader:
         """One policy, active or not."""
         found = await self._many(shelves.POLICY_DOCUMENTS, queries.by_key(schema.policies), key=version)
         if not found:
-            raise _missing("policy", version)
+            raise missing("policy", version)
         return found[0]
 
     async def policies(self) -> Sequence[PolicyVersion]:
@@ -287,43 +286,3 @@ class SqlReader:
         """(hash of the first call, its reply as JSON) recorded under `key`."""
         rows = await self._link.rows(queries.REPLY, key=key)
         return (rows[0][0], rows[0][1]) if rows else None
-
-    async def _one(self, shelf: Shelf[T], key: str) -> T:
-        found = await self._many(shelf.documents, queries.by_key(shelf.table), key=key)
-        if not found:
-            raise _missing(shelf.what, key)
-        return found[0]
-
-    async def _where(self, shelf: Shelf[T], **filters: str | None) -> list[T]:
-        given = {name: value for name, value in filters.items() if value is not None}
-        return await self._many(shelf.documents, queries.everything(shelf.table, *sorted(given)), **given)
-
-    async def _page(
-        self,
-        shelf: Shelf[T],
-        page: Page,
-        filters: dict[str, str | None],
-        states: list[str],
-        *,
-        unfinished: bool,
-    ) -> list[T]:
-        given: dict[str, object] = {name: value for name, value in filters.items() if value is not None}
-        if states:
-            given["states"] = states
-        query = queries.listing(
-            shelf.table,
-            frozenset(given),
-            unfinished=unfinished,
-            after=page.after is not None,
-            newest_first=page.newest_first,
-        )
-        if page.after is not None:
-            given["after"] = page.after
-        return await self._many(shelf.documents, query, limit=page.limit, **given)
-
-    async def _many(self, documents: Documents[T], query: Query, **values: object) -> list[T]:
-        return documents.decode_all(*await self._link.documents(query, **values))
-
-
-def _missing(what: str, key: str) -> NotFound:
-    return NotFound(f"there is no {what} `{shown(key)}`")

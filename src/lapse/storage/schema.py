@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from lapse.storage.guards import GUARDS
 
-REVISION = "0003"
+REVISION = "0005"
 """The newest migration; a database at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData()
@@ -156,6 +156,89 @@ notices = Table(
     _text("doc"),
     _partial("notices_due", _DUE, "due_at", "id"),
     Index("notices_state", "state", "id"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    _key(),
+    _text("login"),
+    _text("grant_id"),
+    _text("granted_to"),
+    _number("due_at", nullable=True),
+    _number("version"),
+    _text("doc"),
+    Index("credentials_login", "login", unique=True),
+    Index("credentials_grant", "grant_id", "id"),
+    Index("credentials_holder", "granted_to", "id"),
+    _partial("credentials_live", _DUE, "due_at", "id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _key(),
+    _text("grant_id"),
+    _text("principal"),
+    _text("resource"),
+    _text("gateway"),
+    _text("state"),
+    _number("must_end"),
+    _number("due_at", nullable=True),
+    _number("version"),
+    _text("doc"),
+    _number("lost_until", nullable=True),
+    Index("sessions_grant", "grant_id", "id"),
+    Index("sessions_principal", "principal", "id"),
+    Index("sessions_resource", "resource", "id"),
+    Index("sessions_gateway", "gateway", "id"),
+    _partial("sessions_open", _DUE, "id"),
+    _partial("sessions_due", _DUE, "due_at", "id"),
+    _partial("sessions_open_grant", _DUE, "grant_id"),
+    _partial("sessions_open_resource", _DUE, "resource", "principal"),
+    _partial("sessions_open_gateway", _DUE, "gateway"),
+    _partial("sessions_lost", "lost_until IS NOT NULL", "gateway", "lost_until"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    _key(),
+    _text("session_id"),
+    _number("number"),
+    _number("due_at", nullable=True),
+    _number("version"),
+    _text("doc"),
+    Index("segments_session", "session_id", "number", unique=True),
+    _partial("segments_due", _DUE, "due_at", "id"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    _key(),
+    _text("session_id"),
+    _text("resource"),
+    _text("state"),
+    _number("due_at", nullable=True),
+    _number("version"),
+    _text("doc"),
+    Index("holds_session", "session_id", "id"),
+    Index("holds_resource", "resource", "id"),
+    _partial("holds_open", _DUE, "id"),
+    _partial("holds_due", _DUE, "due_at", "id"),
+)
+
+gateway_runs = Table(
+    "gateway_runs",
+    metadata,
+    _key(),
+    _text("name"),
+    _number("is_open"),
+    _number("version"),
+    _text("doc"),
+    Index("gateway_runs_name", "name", "id"),
+    _partial("gateway_runs_open", "is_open = 1", "id"),
 )
 
 catalog_objects = Table(

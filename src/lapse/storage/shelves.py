@@ -15,15 +15,20 @@ from sqlalchemy import Table
 
 from lapse.domain.actors import Token
 from lapse.domain.aftermath import Aftermath
+from lapse.domain.credentials import Credential
 from lapse.domain.delegations import Delegation
+from lapse.domain.gateways import GatewayRun
 from lapse.domain.grants import Grant
+from lapse.domain.holds import Hold, HoldState
 from lapse.domain.locks import Lock
 from lapse.domain.notices import Posting, PostingState
 from lapse.domain.principals import Group, Principal
 from lapse.domain.proposals import Proposal, ProposalState
+from lapse.domain.recordings import Segment
 from lapse.domain.requests import Decision, Request, RequestState
 from lapse.domain.resources import Resource
 from lapse.domain.reviews import Item, Review
+from lapse.domain.sessions import Session, SessionEnd, SessionState
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
 from lapse.domain.templates import Template
 from lapse.ports import PolicyVersion
@@ -107,6 +112,39 @@ def _proposal(proposal: Proposal) -> tuple[object, ...]:
     return proposal.id, int(proposal.state is ProposalState.PENDING), proposal.version
 
 
+def _credential(credential: Credential) -> tuple[object, ...]:
+    """A credential that can open no session any more is not due."""
+    spent = credential.revoked_at is not None or (credential.single_use and credential.used_at is not None)
+    due = None if spent else micros(credential.expires_at)
+    return credential.id, credential.login, credential.grant_id, credential.granted_to, due, credential.version
+
+
+def _session(session: Session) -> tuple[object, ...]:
+    due = micros(session.deadline) if session.state is SessionState.OPEN else None
+    return (
+        session.id,
+        session.grant_id,
+        session.principal,
+        session.resource,
+        session.gateway,
+        session.state.value,
+        int(session.must_end is not None),
+        due,
+        session.version,
+        micros(session.deadline) if session.end_reason is SessionEnd.LOST else None,
+    )
+
+
+def _segment(segment: Segment) -> tuple[object, ...]:
+    due = micros(segment.keep_until) if segment.removed_at is None else None
+    return segment.id, segment.session_id, segment.number, due, segment.version
+
+
+def _hold(hold: Hold) -> tuple[object, ...]:
+    due = micros(hold.expires_at) if hold.state is HoldState.WAITING else None
+    return hold.id, hold.session_id, hold.resource, hold.state.value, due, hold.version
+
+
 REQUESTS = Shelf(schema.requests, Documents(Request, "request"), _request)
 DECISIONS = Shelf(schema.decisions, Documents(Decision, "decision"), lambda d: (d.id, d.request_id))
 GRANTS = Shelf(schema.grants, Documents(Grant, "grant"), _grant)
@@ -120,6 +158,15 @@ AFTERMATHS = Shelf(
 PROPOSALS = Shelf(schema.proposals, Documents(Proposal, "policy proposal"), _proposal)
 LOCKS = Shelf(schema.locks, Documents(Lock, "lock"), lambda lock: (lock.id, int(lock.removed_at is None), lock.version))
 NOTICES = Shelf(schema.notices, Documents(Posting, "notice"), _posting)
+CREDENTIALS = Shelf(schema.credentials, Documents(Credential, "credential"), _credential)
+SESSIONS = Shelf(schema.sessions, Documents(Session, "session"), _session)
+SEGMENTS = Shelf(schema.segments, Documents(Segment, "segment"), _segment)
+HOLDS = Shelf(schema.holds, Documents(Hold, "hold"), _hold)
+GATEWAY_RUNS = Shelf(
+    schema.gateway_runs,
+    Documents(GatewayRun, "gateway run"),
+    lambda run: (run.id, run.name, int(run.over_at is None), run.version),
+)
 TARGETS = Shelf(schema.targets, Documents(Target, "target"), lambda t: (t.resource,))
 TOKENS = Shelf(schema.tokens, Documents(Token, "token"), lambda t: (t.id, t.digest, t.principal))
 DRIFTS = Shelf(schema.drifts, Documents(Drift, "drift"), lambda d: (d.id, d.resource, int(d.cleared_at is None)))

@@ -14,14 +14,19 @@ from typing import Any, TypeVar
 from lapse.domain.actors import Token
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
+from lapse.domain.credentials import Credential
 from lapse.domain.delegations import Delegation
 from lapse.domain.errors import Conflict
+from lapse.domain.gateways import GatewayRun
 from lapse.domain.grants import Grant
+from lapse.domain.holds import Hold
 from lapse.domain.locks import Lock
 from lapse.domain.notices import Posting
 from lapse.domain.proposals import Proposal
+from lapse.domain.recordings import Segment
 from lapse.domain.requests import Decision, Request
 from lapse.domain.reviews import Item, Review
+from lapse.domain.sessions import Session
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
 from lapse.domain.templates import Template
 from lapse.ledger.canonical import encode
@@ -46,6 +51,11 @@ _SHELVES: tuple[Shelf[Any], ...] = (
     shelves.AFTERMATHS,
     shelves.PROPOSALS,
     shelves.NOTICES,
+    shelves.CREDENTIALS,
+    shelves.SESSIONS,
+    shelves.SEGMENTS,
+    shelves.HOLDS,
+    shelves.GATEWAY_RUNS,
     shelves.TARGETS,
     shelves.TOKENS,
     shelves.DRIFTS,
@@ -66,6 +76,11 @@ _SAVE: Mapping[str, Bulk] = {
     "aftermaths": bulk_save(schema.aftermaths, ("is_open", "version", "doc")),
     "proposals": bulk_save(schema.proposals, ("is_open", "version", "doc")),
     "notices": bulk_save(schema.notices, ("state", "due_at", "version", "doc")),
+    "credentials": bulk_save(schema.credentials, ("due_at", "version", "doc")),
+    "sessions": bulk_save(schema.sessions, ("state", "must_end", "due_at", "lost_until", "version", "doc")),
+    "segments": bulk_save(schema.segments, ("due_at", "version", "doc")),
+    "holds": bulk_save(schema.holds, ("state", "due_at", "version", "doc")),
+    "gateway_runs": bulk_save(schema.gateway_runs, ("is_open", "version", "doc")),
     "locks": bulk_save(schema.locks, ("in_force", "version", "doc")),
     "reviews": bulk_save(schema.reviews, ("version", "doc")),
     "items": bulk_save(schema.items, ("version", "doc")),
@@ -162,6 +177,46 @@ class SqlTransaction(SqlReader):
     async def save_proposal(self, proposal: Proposal) -> None:
         """A changed policy proposal."""
         await self._save(shelves.PROPOSALS, (proposal,))
+
+    async def add_credential(self, credential: Credential) -> None:
+        """A new credential for the gateway."""
+        await self._add(shelves.CREDENTIALS, (credential,))
+
+    async def save_credentials(self, credentials: Sequence[Credential]) -> None:
+        """Changed credentials: all or none."""
+        await self._save(shelves.CREDENTIALS, credentials)
+
+    async def add_session(self, session: Session) -> None:
+        """A new session."""
+        await self._add(shelves.SESSIONS, (session,))
+
+    async def save_sessions(self, sessions: Sequence[Session]) -> None:
+        """Changed sessions: all or none."""
+        await self._save(shelves.SESSIONS, sessions)
+
+    async def add_segment(self, segment: Segment) -> None:
+        """A sealed segment."""
+        await self._add(shelves.SEGMENTS, (segment,))
+
+    async def save_segments(self, segments: Sequence[Segment]) -> None:
+        """Changed segments: all or none."""
+        await self._save(shelves.SEGMENTS, segments)
+
+    async def add_hold(self, hold: Hold) -> None:
+        """A new hold."""
+        await self._add(shelves.HOLDS, (hold,))
+
+    async def save_holds(self, holds: Sequence[Hold]) -> None:
+        """Changed holds: all or none."""
+        await self._save(shelves.HOLDS, holds)
+
+    async def add_gateway_run(self, run: GatewayRun) -> None:
+        """A gateway process is up."""
+        await self._add(shelves.GATEWAY_RUNS, (run,))
+
+    async def save_gateway_run(self, run: GatewayRun) -> None:
+        """It was heard of again, or is over."""
+        await self._save(shelves.GATEWAY_RUNS, (run,))
 
     async def replace_catalog(self, catalog: Catalog) -> None:
         """From now on the catalog is this one."""

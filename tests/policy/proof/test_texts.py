@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lapse.policy.patterns import wildcard_match
+from lapse.domain.wildcards import wildcard_match
 from lapse.policy.proof.texts import (
     NAMES,
     TEXTS,

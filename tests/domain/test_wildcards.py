@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lapse.policy.patterns import wildcard_match
+from lapse.domain.wildcards import wildcard_match
 
 
 @given(st.text(alphabet="ab*?", max_size=12), st.text(alphabet="abc", max_size=12))
