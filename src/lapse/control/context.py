@@ -9,7 +9,7 @@ from datetime import datetime
 from lapse.domain.errors import NotFound, Refused, Unavailable
 from lapse.domain.names import shown
 from lapse.policy import Policy, parse
-from lapse.ports import Clock, Connector, PolicyVersion, Reader, Rotas, Store, TicketSource
+from lapse.ports import Authority, Clock, Connector, PolicyVersion, Reader, Rotas, Store, TicketSource
 
 _KEPT_POLICIES = 16
 
@@ -35,7 +35,8 @@ class PolicyBook:
 class Control:
     """Everything a use case may use. `connector` gives the connector of a resource, or raises a `LapseError`.
 
-    Without `tickets` no ticket can be looked up, without `rotas` nobody is on call.
+    Without `tickets` no ticket can be looked up, without `rotas` nobody is on call, without `authority` no certificate
+    is given out.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class Control:
     wake: Callable[[], None] = lambda: None
     tickets: TicketSource | None = None
     rotas: Rotas | None = None
+    authority: Authority | None = None
     policies: PolicyBook = field(default_factory=PolicyBook)
 
     def now(self) -> datetime:
