@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
-from lapse.ports import Clock, Connector
+from lapse.ports import Authority, Clock, Connector
 
-KINDS = ("postgresql",)
+KINDS = ("postgresql", "ssh")
 
 
-def connect(kind: str, resource: str, dsn: str, *, clock: Clock | None = None) -> Connector:
+def connect(
+    kind: str, resource: str, dsn: str, *, clock: Clock | None = None, authority: Authority | None = None
+) -> Connector:
     """A connector for `resource`; nothing is contacted yet.
 
     Raises:
@@ -22,4 +24,10 @@ def connect(kind: str, resource: str, dsn: str, *, clock: Clock | None = None) -
         from lapse.connectors.postgresql import PostgresConnector
 
         return PostgresConnector(resource, dsn, clock=clock)
+    if kind == "ssh":
+        if authority is None:
+            raise InvalidInput("an ssh target needs the installation's authority", hint="use it with a home folder")
+        from lapse.connectors.ssh import SshConnector
+
+        return SshConnector(resource, dsn, authority=authority, clock=clock)
     raise InvalidInput(f"`{shown(kind)}` is not a kind of target", hint=f"known kinds: {', '.join(KINDS)}")

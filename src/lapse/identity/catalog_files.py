@@ -16,6 +16,7 @@ from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 from lapse.domain.principals import Account, Group, Principal, PrincipalKind
 from lapse.domain.resources import Entitlement, OnDrift, Resource
+from lapse.identity.gateway_files import read_gateway_rules, read_guard
 from lapse.identity.located import Reader, Reference, Spot
 from lapse.policy.problems import PolicyErrors, Problem, nearest
 from lapse.policy.yaml_tree import Map, Tree, read_tree
@@ -180,6 +181,7 @@ class _File:
                 "owner": lambda n: read.reference(n, "owner", "party"),
                 "tags": lambda n: read.pairs(n, "tags"),
                 "on_drift": lambda n: read.choice(n, OnDrift),
+                "gateway": partial(read_gateway_rules, read),
                 "entitlements": lambda _node: None,
             },
             "resource",
@@ -206,6 +208,7 @@ class _File:
                 "title": lambda n: read.prose(n, "title"),
                 "tags": lambda n: read.pairs(n, "tags"),
                 "native": lambda n: read.pairs(n, "native names"),
+                "guard": partial(read_guard, read),
             },
             "entitlement",
         )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from lapse.domain.durations import parse_duration
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import check_name, check_native, check_text, shown
 from lapse.domain.times import parse_time
@@ -128,6 +129,25 @@ class Reader:
     def time(self, node: Tree) -> datetime | None:
         """An instant."""
         return self.checked(node, parse_time)
+
+    def duration(self, node: Tree, longest: timedelta) -> timedelta | None:
+        """A duration of at most `longest`."""
+        return self.checked(node, lambda text: parse_duration(text, longest=longest))
+
+    def count(self, node: Tree, most: int) -> int | None:
+        """A whole number from 1 to `most`."""
+        if isinstance(node, Scalar) and node.kind == "int" and node.text.isdigit() and 1 <= int(node.text) <= most:
+            return int(node.text)
+        self.report(node, f"this is a whole number from 1 to {most}")
+        return None
+
+    def list_of(self, node: Tree, what: str, read: Callable[[Tree], T | None], most: int) -> tuple[T, ...] | None:
+        """A list of at most `most` things, each read by `read`."""
+        nodes = list(self.items(node, f"`{what}`"))
+        if len(nodes) > most:
+            self.report(node, f"`{what}` has {len(nodes)} elements, {most} at most")
+            return None
+        return tuple(value for item in nodes if (value := read(item)) is not None)
 
     def flag(self, node: Tree) -> bool | None:
         """True or false."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lapse.connectors.postgresql.holdings import Pairs, can_use
@@ -16,6 +17,11 @@ from lapse.connectors.postgresql.server import Connection
 
 FIRST_LOOK_SECONDS = 0.002
 LONGEST_LOOK_SECONDS = 0.1
+AT_ONCE = 20
+"""Sessions that are told to end at one time. A thousand that end at once would keep the server's processors from
+everybody else, and a gateway beside it from telling its clients."""
+LONGEST_TURN_SECONDS = 0.05
+"""How long the next ones wait for these: one that does not end must not protect the others."""
 
 _SESSIONS = """
 WITH RECURSIVE wanted(account, role) AS (
@@ -71,9 +77,25 @@ async def _end_all(connection: Connection, pairs: Pairs, seen: dict[int, str]) -
     found: dict[int, str] = dict(await cursor.fetchall())
     fresh = {pid: account for pid, account in found.items() if pid not in seen}
     seen.update(fresh)
-    if fresh:
-        await connection.execute(_TERMINATE, (list(fresh),))
+    for pids in _turns(sorted(fresh)):
+        await connection.execute(_TERMINATE, (pids,))
+        if len(fresh) > AT_ONCE:
+            await _gone(connection, set(pids))
     return set(fresh)
+
+
+def _turns(pids: list[int]) -> Iterator[list[int]]:
+    return (pids[at : at + AT_ONCE] for at in range(0, len(pids), AT_ONCE))
+
+
+async def _gone(connection: Connection, pids: set[int]) -> None:
+    """Wait for these, but not for long."""
+    loop = asyncio.get_running_loop()
+    until, pause = loop.time() + LONGEST_TURN_SECONDS, FIRST_LOOK_SECONDS
+    while pids and loop.time() < until:
+        await asyncio.sleep(pause)
+        pause *= 2
+        pids = await _left(connection, pids)
 
 
 async def _left(connection: Connection, pids: set[int]) -> set[int]:

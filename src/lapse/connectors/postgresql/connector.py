@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from lapse.connectors.postgresql import ending, ephemeral, membership
+from lapse.connectors.postgresql import ending, ephemeral, gateway, membership
 from lapse.connectors.postgresql.check import check_target
 from lapse.connectors.postgresql.holdings import holdings
 from lapse.connectors.postgresql.native import Mode, Native, account_for, check_account, parse_native
@@ -24,7 +24,7 @@ from lapse.domain.access import (
     TargetCheck,
 )
 from lapse.domain.errors import LapseError, Refused
-from lapse.ports import Clock
+from lapse.ports import Authority, Clock, Upstream
 
 Outcome = TypeVar("Outcome", Applied, Removed)
 Work = Callable[[Server, Clock, Sequence[Assignment]], Awaitable[Sequence[Outcome | Failed]]]
@@ -48,6 +48,7 @@ class PostgresConnector:
     def __init__(self, resource: str, dsn: str, *, clock: Clock | None = None, limits: Limits | None = None) -> None:
         self._server = Server(resource, dsn, limits or Limits())
         self._clock: Clock = clock or SystemClock()
+        self._logins = gateway.GatewayLogins()
 
     @property
     def fences(self) -> frozenset[Fence]:
@@ -95,7 +96,15 @@ class PostgresConnector:
                 f"`{native.role}` is used with the login `{assignment.account}` and its own password",
                 hint="log in as usual",
             )
+        self._logins.forget(assignment.account)
         return await self._server.bounded(ephemeral.issue_credential(self._server, assignment))
+
+    async def upstream(self, assignment: Assignment, authority: Authority, public_key: str = "") -> Upstream:  # noqa: ARG002  it takes no SSH keys
+        """See `ports.Connector`."""
+        native = parse_native(assignment.native)
+        check_account(native, assignment.account)
+        work = gateway.upstream(self._server, self._logins, native, assignment, authority)
+        return await self._server.bounded(work)
 
     async def observe(self) -> Observation:
         """See `ports.Connector`."""

@@ -19,7 +19,8 @@ from lapse.domain.names import check_native, shown
 LONGEST_NAME_BYTES = 63
 RESERVED = frozenset({"public", "none"})
 PREFIX = "lapse_"
-KNOWN = frozenset({"role", "mode", "reassign_to", "database"})
+KNOWN = frozenset({"role", "mode", "reassign_to", "database", "gateway"})
+CERTIFICATE = "certificate"
 
 
 class Mode(StrEnum):
@@ -31,12 +32,16 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Native:
-    """`role` is what is given; `database` where an ephemeral login connects; `reassign_to` inherits its objects."""
+    """`role` is what is given; `database` where an ephemeral login connects; `reassign_to` inherits its objects.
+
+    `gateway` says how a gateway logs in as a person's own login: `certificate`, `env:NAME` or `file:PATH`.
+    """
 
     role: str
     mode: Mode = Mode.MEMBERSHIP
     reassign_to: str = ""
     database: str = ""
+    gateway: str = ""
 
     @property
     def fences(self) -> frozenset[Fence]:
@@ -66,7 +71,21 @@ def parse_native(native: Mapping[str, str]) -> Native:
         mode=Mode(mode),
         reassign_to=_optional(native.get("reassign_to", "")),
         database=_optional(native.get("database", ""), what="database name"),
+        gateway=_gateway(native.get("gateway", ""), Mode(mode)),
     )
+
+
+def _gateway(text: str, mode: Mode) -> str:
+    if not text:
+        return ""
+    kind, _, where = check_native(text, what="gateway setting").partition(":")
+    if mode is Mode.EPHEMERAL:
+        raise InvalidInput("`gateway` is for a person's own login", hint="leave it out: this login is lapse's own")
+    if text != CERTIFICATE and (kind not in {"env", "file"} or not where):
+        raise InvalidInput(
+            f"`{shown(text)}` is not a way to log in", hint="use `certificate`, `env:NAME` or `file:PATH`"
+        )
+    return text
 
 
 def _optional(text: str, what: str = "role name") -> str:

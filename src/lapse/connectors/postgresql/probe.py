@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from lapse.connectors.postgresql.scram import MECHANISM, ClientFirst, client_final
 from lapse.domain.errors import Unavailable
+from lapse.protocols.postgres.framing import ProtocolViolation
+from lapse.protocols.postgres.frontend import SaslInitial
+from lapse.protocols.postgres.scram import ScramClient
 
 PROTOCOL_3 = 196608
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -66,7 +68,7 @@ async def attempt_login(where: Where, user: str, password: str, timeout_seconds:
                 return await _Dialogue(reader, writer).log_in(user, password, where.dbname)
             finally:
                 writer.close()
-    except (OSError, EOFError, TimeoutError, ValueError, struct.error) as error:
+    except (OSError, EOFError, TimeoutError, ValueError, struct.error, ProtocolViolation) as error:
         reason = "it took too long" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
         raise Unavailable(f"the login attempt as `{user}` proves nothing: {reason}") from None
 
@@ -114,7 +116,7 @@ class _Dialogue:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
-        self._first = ClientFirst.fresh()
+        self._scram = ScramClient("")
 
     async def log_in(self, user: str, password: str, dbname: str) -> LoginAnswer:
         """Everything up to the server's yes or no."""
@@ -145,17 +147,18 @@ class _Dialogue:
             case 5:  # MD5
                 self._send(b"p", _md5(user, password, data[:4]) + b"\0")
             case 10:  # SASL
-                self._begin_scram(data)
+                self._begin_scram(data, password)
             case 11:  # SASL, continued
-                self._send(b"p", client_final(self._first, data, password))
+                self._send(b"p", self._scram.final(data))
             case _:
                 _unsupported(code)
 
-    def _begin_scram(self, mechanisms: bytes) -> None:
-        if MECHANISM.encode() not in mechanisms.split(b"\0"):
+    def _begin_scram(self, mechanisms: bytes, password: str) -> None:
+        # Nothing says which certificate the stream uses, so no channel is bound and nothing is said of it.
+        self._scram = ScramClient(password, tuple(mechanisms.decode("ascii").split("\0")))
+        if not self._scram.usable:
             raise ValueError("the server offers no SCRAM-SHA-256")
-        first = self._first.message
-        self._send(b"p", MECHANISM.encode() + b"\0" + struct.pack("!i", len(first)) + first)
+        self._writer.write(SaslInitial(self._scram.mechanism.encode(), self._scram.first()).encode())
 
     def _send(self, kind: bytes, body: bytes) -> None:
         self._writer.write(kind + struct.pack("!i", len(body) + 4) + body)
