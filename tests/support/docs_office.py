@@ -156,7 +156,7 @@ class Office:
         before, sys.stdin = sys.stdin, io.StringIO()
         try:
             with redirect_stdout(out), redirect_stderr(out):
-                run(words, Parts(embedded=self.embedded, serve=_never, demo=_never))
+                run(words, Parts(embedded=self.embedded, serve=_never, gateway=_never, demo=_never))
         finally:
             sys.stdin = before
         return out.getvalue()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
 
-from lapse.__main__ import demo, embedded, serve
+from lapse.__main__ import demo, embedded, gateway, serve
 from lapse.entrypoints.cli.main import run
 from lapse.entrypoints.cli.session import Parts
 
@@ -50,7 +50,7 @@ class Program:
     def run(self, *words: str, expect: int | None = 0, stdin: str = "") -> Ran:
         """Run a command in this process; its exit code must be `expect`."""
         out, err = io.StringIO(), io.StringIO()
-        parts = Parts(embedded=embedded, serve=serve, demo=demo)
+        parts = Parts(embedded=embedded, serve=serve, gateway=gateway, demo=demo)
         before, sys.stdin = sys.stdin, io.StringIO(stdin)
         try:
             with patch.dict(os.environ, self._environment(), clear=True), redirect_stdout(out), redirect_stderr(err):
