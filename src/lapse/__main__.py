@@ -15,7 +15,7 @@ from lapse.entrypoints.cli.session import Embedded, Parts
 
 def main() -> None:
     """Run the command that the arguments name; the exit codes are in docs/cli.md."""
-    sys.exit(run(sys.argv[1:], Parts(embedded=embedded, serve=serve, demo=demo)))
+    sys.exit(run(sys.argv[1:], Parts(embedded=embedded, serve=serve, gateway=gateway, demo=demo)))
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,13 @@ def serve(home: Home, listen: str | None) -> None:
     from lapse.entrypoints.api.server import serve as run_server
 
     run_server(home, listen)
+
+
+def gateway(home: Home, workers: int | None, supervised: bool) -> int:
+    """Run gateways."""
+    from lapse.entrypoints.gateway import run_gateway
+
+    return run_gateway(home, workers, supervised=supervised)
 
 
 def demo(keep: bool) -> int:

@@ -62,9 +62,47 @@ def test_a_store_url_from_elsewhere_is_kept_in_the_settings(tmp_path):
 def test_a_setting_that_cannot_be_used_is_named(program, line, said):
     settings = program.home / "lapse.toml"
     kept = [one for one in settings.read_text().splitlines() if not one.startswith(line.split()[0])]
-    settings.write_text("\n".join([*kept, line]))
+    settings.write_text("\n".join([line, *kept]))
 
     assert said in program.run("grant", "list", expect=2).err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("postgresq = 1", "there is no setting `postgresq` in [gateway]\n  hint: did you mean `postgresql`?"),
+        ("postgresql = 1", "`postgresql` in [gateway] must be text in quotes"),
+        ('postgresql = "here"', "`postgresql` in [gateway]: `here` is not an address"),
+        ('postgresql = "0.0.0.0:6432"', "would listen on `0.0.0.0` without a certificate"),
+        ('drain = "soon"', "`soon` is not a duration"),
+        ("workers = true", "`workers` in [gateway] must be a whole number"),
+        ("workers = -1", "`workers` in [gateway] must be between 0 and 256"),
+        ('certificate = "cert.pem"', "[gateway] needs both `certificate` and `key`, or neither"),
+        ("require_tls = true", "`require_tls` in [gateway] needs `certificate` and `key`"),
+        ('metrics = "9380"', "`metrics` in [gateway]: `9380` is not an address"),
+    ],
+)
+def test_a_setting_of_the_gateway_that_cannot_be_used_is_named(program, line, said):
+    settings = program.home / "lapse.toml"
+    top, _, table = settings.read_text().partition("[gateway]\n")
+    kept = [one for one in table.splitlines() if not one.startswith(line.split()[0] + " ")]
+    settings.write_text("\n".join([top, "[gateway]", *kept, line]))
+
+    assert said in program.run("grant", "list", expect=2).err
+
+
+def test_gateway_without_a_table_is_no_setting(program):
+    settings = program.home / "lapse.toml"
+    settings.write_text(settings.read_text().partition("[gateway]")[0] + "gateway = 1\n")
+
+    assert "`gateway` must be a table, `[gateway]`" in program.run("grant", "list", expect=2).err
+
+
+def test_settings_of_before_the_gateway_are_good_settings(program):
+    settings = program.home / "lapse.toml"
+    settings.write_text(settings.read_text().partition("[gateway]")[0])
+
+    assert program.run("grant", "list").code == 0
 
 
 def test_a_key_that_others_can_read_is_refused(program):

@@ -8,19 +8,19 @@ import time
 
 import pytest
 
-from lapse.__main__ import demo, embedded, serve
+from lapse.__main__ import demo, embedded, gateway, serve
 from lapse.domain.errors import Conflict, Corrupt, InvalidInput, LapseError, NotFound, Refused, Unavailable
 from lapse.entrypoints.cli import main
 from lapse.entrypoints.cli.session import Parts
 
 HEAVY = ("fastapi", "starlette", "sqlalchemy", "duckdb", "httpx", "rich", "pyarrow", "psycopg", "msgspec", "asyncio")
-PARTS = Parts(embedded=embedded, serve=serve, demo=demo)
+PARTS = Parts(embedded=embedded, serve=serve, gateway=gateway, demo=demo)
 
 
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from lapse.entrypoints.cli.main import run; from lapse.__main__ import *\n"
-        "code = run(['--help'], Parts(embedded=embedded, serve=serve, demo=demo))\n"
+        "code = run(['--help'], Parts(embedded=embedded, serve=serve, gateway=gateway, demo=demo))\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

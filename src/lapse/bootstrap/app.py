@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from lapse.bootstrap.home import Home, Settings, read_settings
 from lapse.bootstrap.ids import Ids
@@ -18,13 +19,16 @@ from lapse.bootstrap.targets import Targets
 from lapse.control.aftermath import remind_reviewers
 from lapse.control.context import Control
 from lapse.control.delivery import AT_ONCE, deliver_due
+from lapse.control.plane import Hub, LocalPlane
 from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
 from lapse.control.sequencer import Sequencer
 from lapse.enforcement.clock import SystemClock
 from lapse.enforcement.enforcer import Enforcer
 from lapse.enforcement.parts import Parts
-from lapse.ports import Clock, Connector, Notifier, Store
+from lapse.ports import Authority, Blobs, Clock, Connector, Notifier, Store
+from lapse.storage.authority import FileAuthority
+from lapse.storage.blobs import FolderBlobs
 from lapse.storage.keyring import Keyring
 
 Connect = Callable[[str, str, str], Connector]
@@ -32,19 +36,27 @@ Connect = Callable[[str, str, str], Connector]
 
 @dataclass(frozen=True, kw_only=True)
 class App:
-    """One running lapse. `serving`: deadlines are kept in this event loop, so nothing may hold it up."""
+    """One running lapse. `serving`: deadlines are kept in this event loop, so nothing may hold it up.
+
+    `gateways` says by protocol where clients reach a gateway; it is empty where none runs.
+    """
 
     home: Home
     settings: Settings
     store: Store
     clock: Clock
     keyring: Keyring
+    authority: Authority
     targets: Targets
     control: Control
     parts: Parts
     enforcer: Enforcer
     sequencer: Sequencer
     integrations: Integrations
+    hub: Hub
+    plane: LocalPlane
+    blobs: Blobs
+    gateways: dict[str, str] = field(default_factory=dict)
     serving: bool = False
 
     async def settle(self) -> None:
@@ -80,7 +92,8 @@ async def open_app(
         store = store or await _opened(home, settings)
         stack.push_async_callback(store.close)
         keyring = Keyring.open(home.keys, settings.origin)
-        targets = Targets(connect or _connect, keyring.unseal)
+        authority = FileAuthority.open(home.keys, keyring.derive, clock.now)
+        targets = Targets(connect or partial(_connect, authority), keyring.unseal)
         stack.push_async_callback(targets.close)
         await targets.refresh(store)
         integrations = _integrated(home, keyring, clock, store)
@@ -93,7 +106,7 @@ async def open_app(
             on_step=on_step,
             on_trouble=on_trouble,
         )
-        yield _assembled(home, settings, parts, keyring, targets, integrations)
+        yield _assembled(home, settings, parts, (keyring, authority), targets, integrations)
 
 
 def _integrated(home: Home, keyring: Keyring, clock: Clock, store: Store) -> Integrations:
@@ -104,30 +117,48 @@ def _integrated(home: Home, keyring: Keyring, clock: Clock, store: Store) -> Int
 
 
 def _assembled(
-    home: Home, settings: Settings, parts: Parts, keyring: Keyring, targets: Targets, integrations: Integrations
+    home: Home,
+    settings: Settings,
+    parts: Parts,
+    keys: tuple[Keyring, Authority],
+    targets: Targets,
+    integrations: Integrations,
 ) -> App:
+    keyring, authority = keys
     enforcer = Enforcer(parts)
     sequencer = Sequencer(parts.store.ledger, keyring.signer, parts.clock)
+    hub, blobs = Hub(), FolderBlobs(home.recordings)
+
+    def wake() -> None:
+        enforcer.wake()
+        hub.wake()
+
+    control = Control(
+        store=parts.store,
+        clock=parts.clock,
+        connector=targets,
+        new_id=parts.new_id,
+        wake=wake,
+        tickets=integrations.tickets,
+        rotas=integrations.rotas,
+        authority=authority,
+    )
     return App(
         home=home,
         settings=settings,
         store=parts.store,
         clock=parts.clock,
         keyring=keyring,
+        authority=authority,
         targets=targets,
+        control=control,
         parts=parts,
         enforcer=enforcer,
         sequencer=sequencer,
         integrations=integrations,
-        control=Control(
-            store=parts.store,
-            clock=parts.clock,
-            connector=targets,
-            new_id=parts.new_id,
-            wake=enforcer.wake,
-            tickets=integrations.tickets,
-            rotas=integrations.rotas,
-        ),
+        hub=hub,
+        plane=LocalPlane(control, hub, blobs=blobs),
+        blobs=blobs,
     )
 
 
@@ -137,7 +168,7 @@ async def _opened(home: Home, settings: Settings) -> Store:
     return await open_store(home.store_url(settings))
 
 
-def _connect(kind: str, resource: str, dsn: str) -> Connector:
+def _connect(authority: Authority, kind: str, resource: str, dsn: str) -> Connector:
     from lapse.connectors import connect
 
-    return connect(kind, resource, dsn)
+    return connect(kind, resource, dsn, authority=authority)

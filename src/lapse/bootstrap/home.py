@@ -5,6 +5,8 @@
     keys/         the signing and the sealing key (mode 0700)
     lapse.db      the store, unless `store` names a PostgreSQL
     reviews/      one folder a review
+    recordings/   what went through the gateway, encrypted (mode 0700)
+    gateways/     what the gateway processes of this machine keep for themselves (mode 0700)
     server.json   address and process id of the running server, if one runs
     lock          held by whoever works on the store
 
@@ -17,12 +19,14 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from lapse.bootstrap.gateways.settings import TEMPLATE as GATEWAY_TEMPLATE
+from lapse.bootstrap.gateways.settings import GatewaySettings, parse_address
 from lapse.domain.durations import iso_duration, parse_duration
 from lapse.domain.errors import InvalidInput, NotFound
 
@@ -44,6 +48,7 @@ class Settings:
     local_users: bool = False
     reconcile_every: timedelta = timedelta(minutes=5)
     log_level: str = "info"
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -76,6 +81,16 @@ class Home:
     def reviews(self) -> Path:
         """The folder with one folder a review."""
         return self.path / "reviews"
+
+    @property
+    def recordings(self) -> Path:
+        """The folder of what sessions left: encrypted pieces of recordings."""
+        return self.path / "recordings"
+
+    @property
+    def gateways(self) -> Path:
+        """The folder of the places of this machine's gateway processes."""
+        return self.path / "gateways"
 
     @property
     def server_file(self) -> Path:
@@ -115,14 +130,6 @@ class Home:
             return ""
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Host and port of `127.0.0.1:7380` or `[::1]:7380`; port 0 is any free one."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004
-        raise InvalidInput(f"`{text[:60]}` is not an address", hint="write it as `127.0.0.1:7380`")
-    return host.strip("[]"), int(port)
-
-
 def find_home(given: str | None = None, environment: Mapping[str, str] | None = None) -> Home:
     """The home folder that was named, else `LAPSE_HOME`, else `~/.lapse`."""
     env = os.environ if environment is None else environment
@@ -141,8 +148,9 @@ def read_settings(home: Home) -> Settings:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: {error}", hint="mend the file, or delete it and run `lapse init`") from None
-    settings = Settings(**{name: _checked(path, name, value) for name, value in data.items()})
+    settings = _read(path, Settings, data)
     parse_address(settings.listen)
+    settings.gateway.check()
     if settings.log_level not in LOG_LEVELS:
         raise InvalidInput(f"{path}: `log_level` must be one of {', '.join(LOG_LEVELS)}")
     return settings
@@ -150,38 +158,67 @@ def read_settings(home: Home) -> Settings:
 
 def write_settings(home: Home, settings: Settings) -> None:
     """Write `lapse.toml` for people to read and edit."""
-    home.settings_file.write_text(
-        _TEMPLATE.format(
-            store=_quoted(settings.store),
-            listen=_quoted(settings.listen),
-            origin=_quoted(settings.origin),
-            local_users=str(settings.local_users).lower(),
-            reconcile_every=_quoted(iso_duration(settings.reconcile_every)),
-            log_level=_quoted(settings.log_level),
-        ),
-        encoding="utf-8",
-    )
+    text = _TEMPLATE.format(**_written(settings)) + GATEWAY_TEMPLATE.format(**_written(settings.gateway))
+    home.settings_file.write_text(text, encoding="utf-8")
 
 
-def _checked(path: Path, name: str, value: object) -> Any:
-    known = {field.name: field.default for field in fields(Settings)}
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        raise InvalidInput(
-            f"{path}: there is no setting `{name[:60]}`", hint=f"did you mean `{near[0]}`?" if near else ""
-        )
-    if name == "reconcile_every" and isinstance(value, str):
+T = TypeVar("T", Settings, GatewaySettings)
+
+
+def _read(path: Path, kind: type[T], data: Mapping[str, object], table: str = "") -> T:
+    """The settings of one table of the file."""
+    known = {one.name: getattr(kind(), one.name) for one in fields(kind)}
+    found: dict[str, Any] = {}
+    for name, value in data.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise InvalidInput(
+                f"{path}: there is no setting `{name[:60]}`{table}", hint=f"did you mean `{near[0]}`?" if near else ""
+            )
+        found[name] = _checked(path, f"`{name}`{table}", known[name], value)
+    return kind(**found)
+
+
+def _checked(path: Path, name: str, usual: object, value: object) -> object:
+    """The value, if it is of the usual one's kind."""
+    if isinstance(usual, GatewaySettings) and isinstance(value, Mapping):
+        return _read(path, GatewaySettings, value, " in [gateway]")
+    if isinstance(usual, timedelta) and isinstance(value, str):
         return parse_duration(value)
-    if not isinstance(value, type(known[name])):
-        wanted = {bool: "true or false", str: "text in quotes"}.get(type(known[name]), "a duration in quotes")
-        raise InvalidInput(f"{path}: `{name}` must be {wanted}")
+    if type(value) is not type(usual):
+        raise InvalidInput(f"{path}: {name} must be {_KINDS[type(usual)]}")
     return value
+
+
+def _written(settings: Settings | GatewaySettings) -> dict[str, str]:
+    """Each setting as TOML writes it."""
+    return {one.name: _as_toml(getattr(settings, one.name)) for one in fields(settings)}
+
+
+def _as_toml(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return _quoted(iso_duration(value))
+        case str():
+            return _quoted(value)
+        case _:
+            return str(value)
 
 
 def _quoted(text: str) -> str:
     # A JSON string without non-ASCII characters is a TOML basic string.
     return json.dumps(text)
 
+
+_KINDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    str: "text in quotes",
+    timedelta: "a duration in quotes",
+    GatewaySettings: "a table, `[gateway]`",
+}
 
 _TEMPLATE = """\
 # Settings of this lapse. Restart `lapse serve` after a change.

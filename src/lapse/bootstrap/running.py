@@ -13,8 +13,12 @@ from datetime import timedelta
 from lapse.bootstrap.app import App
 from lapse.bootstrap.logs import Logger
 from lapse.control.aftermath import remind_reviewers
+from lapse.control.gateways import lose_silent_gateways
+from lapse.control.holds import expire_holds
 from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
+from lapse.control.retention import remove_due_recordings
+from lapse.control.sessions import lose_overdue_sessions
 from lapse.domain.errors import LapseError
 from lapse.enforcement.reconcile import reconcile_resource
 from lapse.notify.log import LogWay
@@ -79,10 +83,14 @@ async def _kept_up(name: str, part: Part, stop: asyncio.Event, log: Logger) -> N
 
 
 async def _housekeep(app: App) -> None:
-    """Requests nobody answered expire; targets that another process changed are set up anew."""
+    """What nobody answered expires, what gateways left open is lost, recordings go when their time is over."""
     now = app.clock.now()
     if await app.store.read(lambda reader: reader.requests_to_expire(now, 1)):
         await expire_requests(app.control)
+    await expire_holds(app.control)
+    await lose_silent_gateways(app.control)
+    await lose_overdue_sessions(app.control)
+    await remove_due_recordings(app.control, app.blobs)
     await app.targets.refresh(app.store)
 
 

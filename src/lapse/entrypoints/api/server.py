@@ -11,14 +11,16 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 import uvicorn
 
 from lapse.bootstrap.app import App, open_app
-from lapse.bootstrap.home import Home, Settings, parse_address, read_settings
+from lapse.bootstrap.gateways.assembly import gateway_beside
+from lapse.bootstrap.gateways.settings import parse_address
+from lapse.bootstrap.home import Home, Settings, read_settings
 from lapse.bootstrap.logs import Logger, set_up_logs
 from lapse.bootstrap.memory import tune_memory
 from lapse.bootstrap.running import running
@@ -26,6 +28,7 @@ from lapse.bootstrap.setup import refuse_foreign_ledger
 from lapse.bootstrap.threads import tune_threads
 from lapse.domain.errors import Unavailable
 from lapse.entrypoints.api.app import create_api
+from lapse.gateway.process import GatewayProcess
 from lapse.storage.instance_lock import acquire
 
 SHUTDOWN_SECONDS = 20
@@ -58,14 +61,33 @@ async def _serve(home: Home, settings: Settings, listener: socket.socket, log: L
         await refuse_foreign_ledger(app)
         server = _Server(_configuration(app, on_bug))
         url = _url(listener)
-        async with running(app, log):
-            with _announced(home, url):
+        async with running(app, log), gateway_beside(app, log) as gateway:
+            with _announced(home, url, app.gateways), _renewals(gateway):
                 tune_memory()
                 tune_threads()
                 log.info("serving", url=url, home=str(home.path), local_users=settings.local_users)
                 await server.serve(sockets=[listener])
+            if gateway is not None:
+                _hurry_at_the_next_signal(gateway)
             log.info("ending")
     log.info("ended")
+
+
+@contextmanager
+def _renewals(gateway: GatewayProcess | None) -> Iterator[None]:
+    """SIGHUP reads the gateway's certificate again; without a gateway it changes nothing, and ends nothing."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, gateway.renew if gateway is not None else int)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _hurry_at_the_next_signal(gateway: GatewayProcess) -> None:
+    """Sessions drain from now on; whoever asks again does not want to wait."""
+    for one in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(one, gateway.hurry)
 
 
 class _Server(uvicorn.Server):
@@ -117,10 +139,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _announced(home: Home, url: str) -> Iterator[None]:
-    """Tell commands on this machine where the server is; the file appears whole, and goes with the server."""
+def _announced(home: Home, url: str, gateways: Mapping[str, str]) -> Iterator[None]:
+    """Tell commands on this machine where server and gateway are; the file appears whole, and goes with the server."""
     fresh = home.server_file.with_suffix(".new")
-    fresh.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n", encoding="utf-8")
+    fresh.write_text(json.dumps({"url": url, "pid": os.getpid(), "gateways": dict(gateways)}) + "\n", encoding="utf-8")
     fresh.replace(home.server_file)
     try:
         yield

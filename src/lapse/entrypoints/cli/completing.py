@@ -41,6 +41,16 @@ def live_grants(incomplete: str) -> list[str]:
     )
 
 
+def open_sessions(incomplete: str) -> list[str]:
+    """Sessions that are open."""
+    return _listing("/sessions?state=open&limit=100", lambda s: str(s["id"]), incomplete)
+
+
+def waiting_holds(incomplete: str) -> list[str]:
+    """Statements that wait for an approver."""
+    return _listing("/holds?state=waiting&limit=100", lambda h: str(h["id"]), incomplete)
+
+
 def resources(incomplete: str) -> list[str]:
     """Resources."""
     return _listing("/resources", lambda r: str(r["name"]), incomplete)

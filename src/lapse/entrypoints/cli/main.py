@@ -36,6 +36,7 @@ _VALUED = {"--as", "--home", "--url", "--token"}
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("setup", "Set up a home folder: settings, keys, store and a first token."),
     "serve": ("setup", "Run the server: the API, and what ends access on time."),
+    "gateway": ("setup", "Run gateways in processes of their own, on this home's store."),
     "approve": ("requests", "Say yes to a request."),
     "deny": ("requests", "Say no to a request, with a reason."),
     "approvals": ("approvals", "What waits for your decision."),
@@ -48,6 +49,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "template": ("templates", "What is asked often, filled in already."),
     "breakglass": ("breakglass", "Emergencies, and their reviews."),
     "grant": ("grants", "What is granted: see it, extend it, end it."),
+    "connect": ("connecting", "Open psql on a database that you have access to now."),
+    "ssh": ("shells", "Open a shell on a host that you have access to now."),
+    "session": ("sessions", "What goes through the gateway: see it, end it."),
+    "hold": ("sessions", "Statements that wait at the gateway for an approver."),
     "delegation": ("delegations", "Let somebody else decide while one is away."),
     "lock": ("locks", "The red button: stop people, resources, roles."),
     "reconcile": ("targets", "Compare a target with what should be there."),

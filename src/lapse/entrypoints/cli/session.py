@@ -65,6 +65,7 @@ class Parts:
 
     embedded: Callable[[Home], AbstractAsyncContextManager[Embedded]]
     serve: Callable[[Home, str | None], None]
+    gateway: Callable[[Home, int | None, bool], int]
     demo: Callable[[bool], int]
 
 

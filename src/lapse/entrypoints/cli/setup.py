@@ -1,4 +1,4 @@
-"""`lapse init`, `serve`, `demo`, `version`: getting lapse to run."""
+"""`lapse init`, `serve`, `gateway`, `demo`, `version`: getting lapse to run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     command(app, "init")(init)
     command(app, "serve")(serve)
+    command(app, "gateway")(gateway)
     command(app, "demo")(demo)
     command(app, "version")(version)
 
@@ -65,6 +66,18 @@ def serve(
     Ends in order on SIGTERM or Ctrl-C.
     """
     session.parts.serve(session.home.require(), listen or None)
+
+
+def gateway(
+    session: Session,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes; else as lapse.toml says.")] = None,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+) -> None:
+    """Run gateways in processes of their own, on this home's store.
+
+    Drains on SIGTERM or Ctrl-C; SIGHUP reads the certificate again, SIGUSR2 replaces the processes one by one.
+    """
+    raise typer.Exit(session.parts.gateway(session.home.require(), workers, supervised))
 
 
 def demo(

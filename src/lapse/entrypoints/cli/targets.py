@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(target, name="target")
     command(target, "add")(add)
     command(target, "check")(check)
+    command(target, "ca")(ca)
     command(target, "list")(list_targets)
     reconcile = group("reconcile", "Compare a target with what should be there.")
     app.add_typer(reconcile, name="reconcile")
@@ -191,3 +192,16 @@ def _print_drift(rows: list[dict[str, Any]], new: list[str] | None = None) -> No
 
 def _removal_hint(found: dict[str, Any]) -> str:
     return f" and removes {plural(len(found['to_remove']), 'right')}" if found["to_remove"] else ""
+
+
+def ca(session: Session) -> None:
+    """Print the key of lapse's CA for SSH users.
+
+    A host takes lapse's certificates once the line is in the file that its `TrustedUserCAKeys` names.
+    """
+    with session.api() as api:
+        found = api.get("/ssh/user-ca")
+    if session.json:
+        print_json(found)
+        return
+    say(found["public_key"])
