@@ -1,4 +1,4 @@
-"""`make bench`: run every benchmark of this folder, or the one that is named, each in a process of its own.
+"""`make bench`: run every benchmark of this folder, or the one or group that is named, each in its own process.
 
 A benchmark is a file here with a `main()` (async or not) that ends by calling `_bench.report`.
 """
@@ -21,6 +21,11 @@ def names() -> list[str]:
     """Every benchmark, by file name."""
     files = sorted(HERE.glob("*.py"))
     return [file.stem for file in files if not file.stem.startswith("_") and file.stem != "run"]
+
+
+def named(word: str) -> list[str]:
+    """The benchmark called `word`, or those of its group: `gateway` is all of `gateway_….py`."""
+    return [name for name in names() if name == word or name.startswith(f"{word}_")]
 
 
 def run_here(name: str) -> None:
@@ -56,10 +61,10 @@ def main(args: list[str]) -> int:
     if args[:1] == ["--here"]:
         run_here(args[1])
         return 0
-    if unknown := [name for name in args if name not in names()]:
+    if unknown := [word for word in args if not named(word)]:
         print(f"bench: there is no `{unknown[0]}`; there are: {', '.join(names())}", file=sys.stderr)
         return 2
-    wanted = args or names()
+    wanted = [name for word in args for name in named(word)] or names()
     failed = run_all(wanted)
     for goal in missed(wanted):
         print(f"bench: goal missed: {goal}")
