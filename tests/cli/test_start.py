@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -13,7 +12,10 @@ from lapse.domain.errors import Conflict, Corrupt, InvalidInput, LapseError, Not
 from lapse.entrypoints.cli import main
 from lapse.entrypoints.cli.session import Parts
 
-HEAVY = ("fastapi", "starlette", "sqlalchemy", "duckdb", "httpx", "rich", "pyarrow", "psycopg", "msgspec", "asyncio")
+HEAVY = (
+    *("fastapi", "starlette", "uvicorn", "httpx", "sqlalchemy", "alembic", "duckdb", "pyarrow", "psycopg"),
+    *("asyncssh", "pglast", "cryptography", "z3", "celpy", "yaml", "msgspec", "rich", "asyncio", "ssl", "logging"),
+)
 PARTS = Parts(embedded=embedded, serve=serve, gateway=gateway, demo=demo)
 
 
@@ -26,20 +28,6 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stderr.strip() == "[]"
-
-
-def test_help_answers_quickly():
-    """Under 0.2 s on an idle machine; here the best of a few, beside how long Python itself takes."""
-    bare = min(_seconds("-c", "pass") for _ in range(5))
-    help_ = min(_seconds("-m", "lapse", "--help") for _ in range(5))
-
-    assert help_ < 0.2 + 2 * bare
-
-
-def _seconds(*arguments):
-    began = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
-    return time.perf_counter() - began
 
 
 def test_the_list_of_commands_says_what_their_modules_say():

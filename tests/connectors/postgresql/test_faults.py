@@ -70,7 +70,7 @@ async def test_a_target_that_answers_nonsense_or_never_fails_in_bounded_time(ask
         (failed,) = await connector.remove([a])
         with pytest.raises(Unavailable):
             await connector.observe()
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 20
     assert isinstance(failed, Failed)
     assert failed.maybe_applied
     assert "secret-word" not in failed.error

@@ -213,10 +213,8 @@ class TestEnds:
         row = message(b"D", b"r" * 1000)
         await session.server.send(row[:500])
         assert await session.client.read(500) == row[:500]
-        began = time.monotonic()
         session.flow.cut(FAREWELLS.deadline)
         assert await session.client.rest() == b""
-        assert time.monotonic() - began < 1
         assert (await session.ended()).end is FlowEnd.CUT
 
     async def test_a_reader_that_does_not_read_is_cut_too(self, pump):
@@ -257,13 +255,12 @@ class TestEnds:
         session.close()
 
     async def test_a_session_without_traffic_ends(self, pump):
-        session = await attached(pump, idle=timedelta(milliseconds=300))
-        began = time.monotonic()
-        for _ in range(4):
-            await asyncio.sleep(0.1)
-            await ask(session, b"SELECT 1", answer())
+        session = await attached(pump, idle=timedelta(seconds=1.5))
+        await asyncio.sleep(0.2)
+        asked = time.monotonic()
+        await ask(session, b"SELECT 1", answer())
         assert await session.client.rest() == FAREWELLS.idle
-        assert time.monotonic() - began >= 0.7
+        assert time.monotonic() - asked >= 1.5
         assert (await session.ended()).end is FlowEnd.IDLE
         session.close()
 
