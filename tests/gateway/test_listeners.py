@@ -17,7 +17,7 @@ from lapse.gateway.listeners import Listener, listen
 from lapse.gateway.measures import NoMetrics
 from support.live_gateway import live_gateway
 
-QUICK = timedelta(milliseconds=150)
+QUICK = timedelta(seconds=1)
 
 
 class Echo:
@@ -127,7 +127,7 @@ async def test_who_does_not_prove_in_time_who_they_are_is_dropped_and_who_did_is
         silent, known = await one.connect(), await one.connect()
         assert await known.say(b"hello") == b"hello"
         assert await silent.hung_up() == b""
-        await asyncio.sleep(2 * QUICK.total_seconds())
+        await asyncio.sleep(0.3)
         assert await known.say(b"still here") == b"still here"
         assert one.metrics.turned_away == [("echo", "timeout")]
         for client in (silent, known):
