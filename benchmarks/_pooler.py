@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,18 +14,17 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
+from support.ports import free_port
+
 PATIENCE_SECONDS = 10.0
 
 
 @contextmanager
 def pgbouncer(target: str, user: str, password: str) -> Iterator[str]:
     """A pgbouncer in front of `target` (a connection string); the connection string through it."""
-    with TemporaryDirectory(prefix="lapse-pgbouncer-") as name, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        folder = Path(name)
+    with TemporaryDirectory(prefix="lapse-pgbouncer-") as name:
+        port, folder = free_port(), Path(name)
         ini = _configure(folder, target, user, password, port)
-        free.close()
         process = subprocess.Popen([shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", "-q", ini])
         try:
             dsn = psycopg.conninfo.make_conninfo(target, port=port, user=user, password=password, dbname="measured")

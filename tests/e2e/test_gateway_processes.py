@@ -17,7 +17,8 @@ import psycopg
 import pytest
 
 from lapse.storage.lease import try_lock
-from support.gateway_company import connected, dsn_of, free_port, furnished, granted, sessions, set_gateway
+from support.gateway_company import connected, dsn_of, furnished, granted, sessions, set_gateway
+from support.ports import free_port
 from support.program import PATIENCE, wait_for
 
 
@@ -77,7 +78,7 @@ def program(tmp_path, postgres_target):
 
 
 def test_several_processes_share_an_address_cancel_for_one_another_and_cut_when_told(program):
-    set_gateway(program, metrics=f"127.0.0.1:{free_port()}")
+    set_gateway(program, metrics=f"127.0.0.1:{free_port(consecutive=3)}")
     with program.serve(), Gateways(program) as gateways:
         (started,) = gateways.heard("gateways")
         assert len(started["processes"]) == 2

@@ -39,8 +39,9 @@ from lapse.identity.catalog_files import catalog_from_files
 from lapse.ports import Page
 from support.clock import START
 from support.company import HOUR, catalog_for, company_on
+from support.ports import free_port
 from support.postgres import PASSWORD, name, run
-from support.proxy import speaks_nonsense, unused_port
+from support.proxy import speaks_nonsense
 from support.stores import opened
 from support.world import CATALOG, POLICY, World
 
@@ -474,7 +475,7 @@ async def test_a_target_that_answers_nonsense_or_never_is_said_in_one_sentence(t
 )
 async def test_a_dsn_that_cannot_be_read_is_not_repeated(dsn):
     async def observe():
-        await connect("postgresql", "pg", dsn or f"host=127.0.0.1 port={unused_port()} password=hunter2").observe()
+        await connect("postgresql", "pg", dsn or f"host=127.0.0.1 port={free_port()} password=hunter2").observe()
 
     with pytest.raises(LapseError) as caught:
         await observe()

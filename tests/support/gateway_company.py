@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import psycopg
 
 from support.program import Program, wait_for
@@ -88,8 +86,3 @@ def sessions(program: Program, *words: str) -> list[dict[str, object]]:
     found = program.data("session", "list", *words)
     assert isinstance(found, list)
     return found
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])

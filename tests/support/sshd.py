@@ -17,13 +17,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.ports import free_port
+
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

@@ -10,7 +10,8 @@ import pytest
 from lapse.connectors.postgresql import Limits
 from lapse.domain.access import Applied, Failed, Removed
 from lapse.domain.errors import Unavailable
-from support.proxy import proxy_to, speaks_nonsense, unused_port
+from support.ports import free_port
+from support.proxy import proxy_to, speaks_nonsense
 
 MEMBERSHIP_STEPS = ["FROM unnest", "REVOKE", "pg_stat_get_activity"]
 LOGIN_STEPS = ["FROM unnest", "NOLOGIN", "pg_auth_members", "pg_stat_get_activity", "pg_shdepend", "DROP ROLE"]
@@ -77,7 +78,7 @@ async def test_a_target_that_answers_nonsense_or_never_fails_in_bounded_time(ask
 
 
 async def test_a_target_that_is_down_is_one_clear_sentence(asked, connect_as):
-    connector = connect_as(f"postgresql://lapse:secret-word@127.0.0.1:{unused_port()}/db")
+    connector = connect_as(f"postgresql://lapse:secret-word@127.0.0.1:{free_port()}/db")
     with pytest.raises(Unavailable, match=r"the target `pg-test` failed: .*refused") as caught:
         await connector.check([])
     assert "secret-word" not in str(caught.value)

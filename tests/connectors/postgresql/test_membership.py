@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from lapse.connectors.postgresql import Limits, PostgresConnector
+from lapse.connectors.postgresql.backends import AT_ONCE
 from lapse.domain.access import Applied, Failed, Removed
 from support.asked import Asked
 from support.postgres import name
@@ -113,6 +114,28 @@ async def test_a_session_that_is_slow_to_die_is_watched_and_not_assumed_gone(ask
         assert not postgres_target.holds(a.account, a.native["role"])
         os.kill(pid, signal.SIGCONT)
         assert isinstance((await connector.remove([a]))[0], Removed)
+
+
+async def test_of_many_sessions_one_that_does_not_die_protects_no_other(asked, connect_as, postgres_target):
+    connector = connect_as(postgres_target.lapse_dsn, Limits(dying_session=0.3))
+    a = asked.membership()
+    await connector.apply([a])
+    sessions = [psycopg.connect(postgres_target.dsn("alice"), autocommit=True) for _ in range(AT_ONCE + 5)]
+    pids = [session.info.backend_pid for session in sessions]
+    stuck = min(pids)
+    os.kill(stuck, signal.SIGSTOP)
+    (failed,) = await connector.remove([a])
+    assert isinstance(failed, Failed)
+    assert failed.error == f"session {stuck} of `{a.account}` was told to end and is still there"
+    for session in sessions:
+        if session.info.backend_pid != stuck:
+            with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+                session.execute("SELECT 1")
+    os.kill(stuck, signal.SIGCONT)
+    (removed,) = await connector.remove([a])
+    assert isinstance(removed, Removed)
+    for session in sessions:
+        session.close()
 
 
 async def test_without_the_right_to_end_sessions_a_live_session_fails_the_removal(asked, connector, postgres_target):

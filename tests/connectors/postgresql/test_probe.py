@@ -16,8 +16,9 @@ from cryptography.x509.oid import NameOID
 from lapse.connectors.postgresql.probe import Where, attempt_login
 from lapse.domain.errors import Unavailable
 from lapse.entrypoints.demo.private_postgres import PrivatePostgres
+from support.ports import free_port
 from support.postgres import PASSWORD, name, run
-from support.proxy import speaks_nonsense, unused_port
+from support.proxy import speaks_nonsense
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ async def test_anything_else_proves_nothing(answer):
         with pytest.raises(Unavailable, match="proves nothing"):
             await attempt_login(Where(host="127.0.0.1", port=port, dbname="x", sslmode="disable"), "u", "p", 0.3)
     with pytest.raises(Unavailable, match="proves nothing"):
-        await attempt_login(Where(host="127.0.0.1", port=unused_port(), dbname="x"), "u", "p", 1)
+        await attempt_login(Where(host="127.0.0.1", port=free_port(), dbname="x"), "u", "p", 1)
 
 
 async def test_over_tls_and_over_a_unix_socket(tmp_path):

@@ -17,7 +17,7 @@ from lapse.domain.errors import InvalidInput, Refused, Unavailable
 from lapse.protocols.ssh.canary import grant_serial
 from lapse.protocols.ssh.certificates import read_certificate
 from lapse.protocols.ssh.keys import public_text
-from support.sshd import free_port
+from support.ports import free_port
 
 _ids = count(1)
 HOUR = timedelta(hours=1)

@@ -242,6 +242,21 @@ async def test_ctrl_c_ends_the_waiting(guarded):
         assert await cursor.fetchone() == (1,)
 
 
+async def test_a_cancel_never_reaches_the_statement_after_the_one_it_was_for(guarded):
+    front = guarded(ASKS)
+    async with await front.connect() as connection:
+        for _ in range(20):
+            running = asyncio.create_task(connection.execute("UPDATE orders SET item = 'sofa'"))
+            hold = await held(front)
+            await connection.cancel_safe(timeout=5)
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                await running
+            cursor = await connection.execute("SELECT pg_sleep(0.005), 1")
+            assert (await cursor.fetchone())[1] == 1
+            assert front.plane.dropped[-1] == hold.id
+            front.plane.holds.clear()
+
+
 async def test_a_client_that_leaves_does_not_leave_its_statement_behind(guarded):
     front = guarded(ASKS)
     connection = await front.connect()

@@ -11,6 +11,7 @@ import pytest
 from lapse.domain.guards import GatewayRules, RecordParameters
 from lapse.domain.sessions import SessionEnd
 from lapse.gateway.live import Ending
+from lapse.gateway.postgres import session as session_module
 from lapse.gateway.recording import FrameKind
 from lapse.ports import Cut
 from lapse.protocols.pieces import unpacked
@@ -86,6 +87,28 @@ async def test_a_revoked_session_is_cut_in_the_middle_of_a_query_and_told_why(fr
     (ended,) = await front.over()
     assert ended.end_reason is SessionEnd.REVOKED
     await until_gone(target)
+
+
+async def test_the_target_is_asked_to_cancel_only_where_it_still_works(front, target, monkeypatch):
+    asked = []
+
+    async def cancel(upstream, request):
+        asked.append(request)
+        await real(upstream, request)
+
+    real = session_module.cancel
+    monkeypatch.setattr(session_module, "cancel", cancel)
+    async with await front.connect() as idle, await front.connect() as busy:
+        await idle.execute("SELECT 1")
+        waiting = asyncio.create_task(busy.execute("SELECT pg_sleep(60)"))
+        await until_running(target, "pg_sleep")
+        for session in list(front.plane.open):
+            front.gateway.follow(cut_of(session, SessionEnd.REVOKED))
+        with pytest.raises(psycopg.OperationalError):
+            await waiting
+    await until_gone(target)
+    await front.over()
+    assert len(asked) == 1
 
 
 async def test_at_the_deadline_the_session_is_cut_and_not_before(front, target):

@@ -194,6 +194,54 @@ class TestEnds:
         assert await session.server.rest() == b""
         assert (await session.ended()).end is FlowEnd.CUT
 
+    async def test_of_many_cut_at_once_all_get_their_farewell_before_the_servers_are_left(self, pump):
+        sessions = [await attached(pump) for _ in range(40)]
+        servers = asyncio.gather(*(one.server.rest() for one in sessions[1:]))
+        for one in sessions:
+            one.flow.cut(FAREWELLS.deadline)
+        farewells = await asyncio.gather(*(one.client.rest() for one in sessions))
+        assert not servers.done()
+        assert farewells == [FAREWELLS.deadline] * 40
+        assert await servers == [b""] * 39
+        for one in sessions:
+            assert (await one.ended()).end is FlowEnd.CUT
+            one.close()
+
+    async def test_between_the_farewell_and_the_servers_end_nothing_passes(self, pump):
+        sessions = [await attached(pump) for _ in range(2)]
+        for one in sessions:
+            one.flow.cut(FAREWELLS.deadline)
+        later = sessions[1]
+        assert await later.client.rest() == FAREWELLS.deadline
+        await later.client.send(query(b"DELETE FROM orders"))
+        assert await later.server.rest() == b""
+        assert later.recording.client == b""
+        for one in sessions:
+            one.close()
+
+    @pytest.mark.parametrize(
+        ("asked", "answered", "busy"),
+        [
+            (b"", b"", False),
+            (query(b"SELECT 1"), b"", True),
+            (query(b"SELECT 1"), answer(), False),
+            (query(b"SELECT 1") * 2, answer(), True),
+            (message(b"P", b"\0SELECT 1\0\0\0"), b"", True),
+            (message(b"P", b"\0SELECT 1\0\0\0") + message(b"S"), message(b"1") + READY, False),
+            (message(b"F", bytes(10)), b"", True),
+            (message(b"F", bytes(10)), message(b"V", bytes(4)) + READY, False),
+        ],
+        ids=["idle", "query", "answered", "half answered", "unsynced", "synced", "call", "call answered"],
+    )
+    async def test_whoever_ends_it_knows_whether_the_server_still_works_for_it(self, session, asked, answered, busy):
+        await session.client.send(asked)
+        assert await session.server.read(len(asked)) == asked
+        await session.server.send(answered)
+        assert await session.client.read(len(answered)) == answered
+        session.flow.cut(FAREWELLS.deadline)
+        assert await session.client.rest() == FAREWELLS.deadline
+        assert (await session.ended()).busy is busy
+
     async def test_the_first_cut_stands(self, session):
         session.flow.cut(FAREWELLS.deadline)
         session.flow.cut(FAREWELLS.idle)

@@ -20,6 +20,8 @@ LONGEST_LOOK_SECONDS = 0.1
 AT_ONCE = 20
 """Sessions that are told to end at one time. A thousand that end at once would keep the server's processors from
 everybody else, and a gateway beside it from telling its clients."""
+HEAD_START_SECONDS = 0.2
+"""How long many sessions have before the first is told: gateways tell their clients meanwhile."""
 LONGEST_TURN_SECONDS = 0.05
 """How long the next ones wait for these: one that does not end must not protect the others."""
 
@@ -77,6 +79,8 @@ async def _end_all(connection: Connection, pairs: Pairs, seen: dict[int, str]) -
     found: dict[int, str] = dict(await cursor.fetchall())
     fresh = {pid: account for pid, account in found.items() if pid not in seen}
     seen.update(fresh)
+    if len(fresh) > AT_ONCE:
+        await asyncio.sleep(HEAD_START_SECONDS)
     for pids in _turns(sorted(fresh)):
         await connection.execute(_TERMINATE, (pids,))
         if len(fresh) > AT_ONCE:

@@ -41,9 +41,9 @@ enum {
 
 static const int64_t MILLISECOND = 1000000;
 static const int64_t FLUSH_AFTER = 100 * MILLISECOND, MESSAGE_GRACE = 50 * MILLISECOND, LINGER = 1000 * MILLISECOND;
-/* Between the ends of two server connections: a server whose every session ends at once would leave no processor to
-   tell the clients. */
-static const int64_t SERVER_PACE = MILLISECOND / 4;
+/* Of flows that are cut one soon after the other, only the first leaves its server at once; the others do so after this
+   time, one by one: a server whose every session ends at once would leave no processor to tell the clients. */
+static const int64_t HEAD_START = 150 * MILLISECOND, SERVER_PACE = MILLISECOND / 4;
 
 /* `native.py` has the same lists. A flow that is done may be BUSY: the server has not answered all it was asked. */
 enum end { NOT_ENDED, CLIENT, SERVER, DEADLINE, IDLE, CUT, BAD_CLIENT, BAD_SERVER, REPLICATION, NOT_RECORDED };
@@ -527,9 +527,9 @@ static void leave(struct flow *flow) {
         close_side(&flow->server);
         watch(flow);
     } else {
-        if (pump->part_at < pump->now) pump->part_at = pump->now;
-        set_timer(flow, PART, pump->part_at);
-        pump->part_at += SERVER_PACE;
+        bool alone = pump->part_at <= pump->now;
+        set_timer(flow, PART, alone ? pump->now : pump->part_at);
+        pump->part_at = alone ? pump->now + HEAD_START : pump->part_at + SERVER_PACE;
     }
 }
 

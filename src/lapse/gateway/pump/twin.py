@@ -11,6 +11,7 @@ import socket
 import time
 from typing import TypeVar
 
+from lapse.gateway.parting import Parting
 from lapse.gateway.pump.interface import Attachment, Counters, Ended, FlowEnd, Leg
 from lapse.gateway.pump.keeping import FLUSH_AFTER, Keeper
 from lapse.gateway.pump.scan import SYNCS, Replicates, Stream
@@ -19,8 +20,7 @@ from lapse.protocols.pieces import Direction
 MESSAGE_GRACE = 0.05
 """Seconds that a message on its way to the client has to end when its session is cut."""
 SERVER_PACE = 0.000_25
-"""Seconds between the ends of two server connections: a server whose every session ends at once would leave no
-processor to tell the clients."""
+"""Seconds between the ends of two server connections, where many sessions are cut at once."""
 LINGER = 1.0
 """Seconds that a client has to close its side after the end, so that it gets the last words."""
 
@@ -37,7 +37,7 @@ class TwinPump:
         self._flows: set[TwinFlow] = set()
         self._dirty: list[TwinFlow] = []
         self._all_closed = asyncio.Event()
-        self._part_at = 0.0
+        self.parting = Parting(SERVER_PACE)
 
     async def attach(self, attachment: Attachment) -> TwinFlow:
         """Take over both connections."""
@@ -66,13 +66,6 @@ class TwinPump:
         self._flows.discard(flow)
         if not self._flows:
             self._all_closed.set()
-
-    def turn(self) -> float:
-        """In how many seconds a flow that was told to end may close its server's connection, one after the other."""
-        now = asyncio.get_running_loop().time()
-        at = max(self._part_at, now)
-        self._part_at = at + SERVER_PACE
-        return at - now
 
     def flush_soon(self, flow: TwinFlow) -> None:
         """Let `flow` give what it has kept to its recording in a moment, with all others."""
@@ -355,7 +348,7 @@ class TwinFlow:
             self._part()
             return
         if self._end not in {FlowEnd.CLIENT, FlowEnd.SERVER}:
-            self._timed(self._pump.turn(), self._part)
+            self._timed(self._pump.parting.turn(), self._part)
         else:
             self._close_server()
             if self._timer is None or self._timer.cancelled():

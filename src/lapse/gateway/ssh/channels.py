@@ -69,6 +69,8 @@ class ClientChannel(asyncssh.SSHServerSession[bytes]):
 
     def data_received(self, data: bytes, _datatype: int | None) -> None:
         """The client says something."""
+        if not self._session.passing:
+            return
         self.bytes_in += len(data)
         self._with_host(lambda host: host.from_client(data))
 
@@ -105,7 +107,7 @@ class ClientChannel(asyncssh.SSHServerSession[bytes]):
         """The client is gone: the host's side ends too."""
         self._over = True
         self._session.gone(self)
-        if self._host is not None:
+        if self._host is not None and self._session.passing:
             self._host.chan.abort()
 
     def record(self, kind: FrameKind, event: dict[str, Any]) -> None:
@@ -148,6 +150,8 @@ class ClientChannel(asyncssh.SSHServerSession[bytes]):
             self.chan.resume_reading()
 
     def _with_host(self, call: Callable[[HostChannel], None]) -> None:
+        if not self._session.passing:
+            return
         if self._host is None:
             self._waiting.append(call)
         else:
@@ -236,6 +240,8 @@ class HostChannel(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """The host says something."""
+        if not self._session.passing:
+            return
         client = self._client
         if datatype is None:
             client.bytes_out += len(data)

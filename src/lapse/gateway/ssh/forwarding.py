@@ -10,13 +10,15 @@ import asyncssh
 OnClose = Callable[[dict[str, int]], None]
 
 
-async def forwarded(host: asyncssh.SSHClientConnection, to: str, port: int, on_close: OnClose) -> _Side:
-    """The client's side of a connection to `to` from the host.
+async def forwarded(
+    host: asyncssh.SSHClientConnection, to: str, port: int, *, on_close: OnClose, passing: Callable[[], bool]
+) -> _Side:
+    """The client's side of a connection to `to` from the host. Data passes while `passing` says so.
 
     Raises:
         asyncssh.ChannelOpenError: the host does not connect.
     """
-    client, far = _Side(on_close), _Side(None)
+    client, far = _Side(passing, on_close), _Side(passing)
     client.other, far.other = far, client
     await host.create_connection(lambda: far, to, port, encoding=None)
     return client
@@ -25,7 +27,8 @@ async def forwarded(host: asyncssh.SSHClientConnection, to: str, port: int, on_c
 class _Side(asyncssh.SSHTCPSession[bytes]):
     """One side: what comes goes to the other; one that is full stops the other. What comes early waits."""
 
-    def __init__(self, on_close: OnClose | None) -> None:
+    def __init__(self, passing: Callable[[], bool], on_close: OnClose | None = None) -> None:
+        self._passing = passing
         self._on_close = on_close
         self.other: _Side
         self._chan: asyncssh.SSHTCPChannel[bytes] | None = None
@@ -41,6 +44,8 @@ class _Side(asyncssh.SSHTCPSession[bytes]):
 
     def data_received(self, data: bytes, _datatype: int | None) -> None:
         """Pass it on."""
+        if not self._passing():
+            return
         self.passed += len(data)
         self.other.do(lambda chan: chan.write(data))
 

@@ -13,6 +13,7 @@ import asyncssh
 from lapse.domain.errors import LapseError, Refused
 from lapse.domain.sessions import SessionEnd
 from lapse.gateway.context import Connection, GatewayContext, ProtocolServer
+from lapse.gateway.parting import Parting
 from lapse.gateway.ssh.channels import NoChannel
 from lapse.gateway.ssh.jumping import through
 from lapse.gateway.ssh.login import PROTOCOL, Reception, Visitor, user_ca
@@ -21,6 +22,8 @@ from lapse.gateway.ssh.upstream import CIPHERS, WINDOW, FreshKey, log_in
 from lapse.ports import Attempt, Cut
 
 LONGEST_PROGRAM = 100
+HOST_PACE = 0.002
+"""Seconds between the ends of two host connections, where many sessions are cut at once."""
 LAST_WORDS = 2.0
 """Seconds that a client who gets no session has to read why."""
 
@@ -39,6 +42,7 @@ class SshServer:
         self._context = context
         self._host_key = asyncssh.import_private_key(host_key)
         self._user_ca: Any = None
+        self.parting = Parting(HOST_PACE)
 
     async def serve(self, connection: Connection) -> None:
         """See `ProtocolServer`."""
@@ -210,6 +214,8 @@ class Guest(asyncssh.SSHServer):
             if not self._session.done():
                 self._session.set_result(session)
             await session.run()
+            if not session.passing:
+                await asyncio.sleep(self._server.parting.turn())
         finally:
             host.abort()
             with contextlib.suppress(Exception):

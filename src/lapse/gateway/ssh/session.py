@@ -53,6 +53,8 @@ class SshSession:
         self._before = SessionUse()
         self._tasks: set[asyncio.Task[None]] = set()
         self._catching_up = False
+        self.passing = True
+        """Whether what one side says still reaches the other: not from the moment of a cut."""
         self.over = asyncio.Event()
 
     def begin(self) -> None:
@@ -99,7 +101,11 @@ class SshSession:
             )
         self._kinds["forward"] += 1
         self._tunnel(event | {"event": "open"})
-        return await forwarded(self._host, host, port, lambda sizes: self._tunnel(event | {"event": "close"} | sizes))
+        return await forwarded(
+            self._host, host, port,
+            on_close=lambda sizes: self._tunnel(event | {"event": "close"} | sizes),
+            passing=lambda: self.passing,
+        )  # fmt: skip
 
     def _tunnel(self, event: dict[str, Any]) -> None:
         self.record(FrameKind.TUNNEL, json.dumps(event, separators=(",", ":")).encode())
@@ -196,16 +202,20 @@ class SshSession:
             self._live.cut(Cut(session_id=self._live.id, reason=reason))
 
     def _cut(self, cut: Cut) -> None:
-        """Say why, and close both sides. What the host runs loses its connection, and so its terminal."""
-        by_itself = cut.reason in {SessionEnd.CLIENT, SessionEnd.SERVER}
-        if not by_itself:
-            for channel in list(self._channels.values()):
-                channel.tell(told_end(cut))
-        self._host.abort()
-        if by_itself or not self._channels:
+        """Let nothing pass any more, say why, and close the client's side. The host's follows when `run` is over.
+
+        What the host runs loses its connection, and so its terminal.
+        """
+        if cut.reason in {SessionEnd.CLIENT, SessionEnd.SERVER}:
             self._leave(cut)
-        else:
+            return
+        self.passing = False
+        for channel in list(self._channels.values()):
+            channel.tell(told_end(cut))
+        if self._channels:
             asyncio.get_running_loop().call_later(_LAST_WORDS, self._leave, cut)
+        else:
+            self._leave(cut)
 
     def _leave(self, cut: Cut) -> None:
         self._client.disconnect(_BY_APPLICATION, told_end(cut))
