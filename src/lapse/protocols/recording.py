@@ -106,15 +106,15 @@ class Sealer:
         """The number of the segment that is being written."""
         return self._segment
 
-    def chunk(self, frames: bytes, *, last: bool = False) -> bytes:
-        """The next chunk; `frames` are at most `LONGEST_CHUNK` bytes and may begin and end inside of a frame."""
+    def chunk(self, frames: bytes, *, last: bool = False) -> tuple[bytes, bytes]:
+        """The next chunk, head and body; `frames` are at most `LONGEST_CHUNK` bytes, from anywhere in frames to anywhere."""
         nonce = _NONCE.pack(self._segment, self._chunk)
         head = _LENGTH.pack(len(frames) + TAG_SIZE | (_LAST if last else 0))
         sealed = self._cipher.encrypt(nonce, frames, head + self._session)
         self._chunk += 1
         if last:
             self._segment, self._chunk = self._segment + 1, 0
-        return head + sealed
+        return head, sealed
 
 
 def whole_length(head: bytes, size: int, read: ReadAt) -> tuple[int, bool]:

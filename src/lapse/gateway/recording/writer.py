@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,8 @@ EVERY = 0.2
 """Seconds between two rounds."""
 SEGMENT_SIZE = 32 << 20
 SEGMENT_SECONDS = 600.0
+CHUNK_SIZE = 96 << 10
+"""Bytes of a chunk, if one frame is not longer. Larger ones would be new memory each time, which the system must clear."""
 _FEW = 8
 """More files than this are brought to disk with one call for all of their file system."""
 
@@ -42,8 +44,8 @@ class Track:
     on_sealed: Callable[[Segment], None]
     on_failed: Callable[[str], None]
     lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: bytearray = field(default_factory=bytearray)
-    frames: int = 0
+    waiting: list[bytes] = field(default_factory=list)
+    waiting_size: int = 0
     ending: bool = False
     handle: int = -1
     size: int = 0
@@ -58,9 +60,9 @@ class Track:
     def add(self, frame: bytes) -> int:
         """Append a frame; how many bytes wait now. Called by the session."""
         with self.lock:
-            self.waiting += frame
-            self.frames += 1
-            return len(self.waiting)
+            self.waiting.append(frame)
+            self.waiting_size += len(frame)
+            return self.waiting_size
 
     def end(self) -> None:
         """Nothing more will be added. Called by the session."""
@@ -156,30 +158,49 @@ class Writer:
 def _write(track: Track) -> int:
     """Write what waits as chunks; how many bytes that were."""
     with track.lock:
-        frames, track.waiting = track.waiting, bytearray()
-        count, track.frames = track.frames, 0
+        frames, track.waiting = track.waiting, []
+        size, track.waiting_size = track.waiting_size, 0
     if not frames:
         if track.handle >= 0 and time.monotonic() - track.begun_at >= SEGMENT_SECONDS:
             _seal(track, last=False)
         return 0
     now = datetime.now(UTC)
-    for at in range(0, len(frames), LONGEST_CHUNK):
-        _append(track, track.sealer.chunk(bytes(frames[at : at + LONGEST_CHUNK])), now)
-    track.kept_frames += count
+    for plain in _chunks(frames):
+        _append(track, track.sealer.chunk(plain), now)
+    track.kept_frames += len(frames)
     track.last_at = now
     if track.size >= SEGMENT_SIZE:
         _seal(track, last=False)
-    return len(frames)
+    return size
 
 
-def _append(track: Track, chunk: bytes, now: datetime) -> None:
+def _chunks(frames: list[bytes]) -> Iterator[bytes]:
+    """`frames` in pieces of about `CHUNK_SIZE`."""
+    begin, size = 0, 0
+    for at, frame in enumerate(frames):
+        if size + len(frame) > CHUNK_SIZE:
+            yield from _pieces(b"".join(frames[begin:at]))
+            begin, size = at, 0
+        size += len(frame)
+    yield from _pieces(b"".join(frames[begin:]))
+
+
+def _pieces(frames: bytes) -> Iterator[bytes]:
+    return (frames[at : at + LONGEST_CHUNK] for at in range(0, len(frames), LONGEST_CHUNK))
+
+
+def _append(track: Track, chunk: tuple[bytes, bytes], now: datetime) -> None:
     if track.handle < 0:
         _open(track, now)
-    rest = memoryview(chunk)
-    while rest:
-        rest = rest[os.write(track.handle, rest) :]
-    track.hash.update(chunk)
-    track.size += len(chunk)
+    whole = sum(map(len, chunk))
+    written = os.writev(track.handle, chunk)
+    if written < whole:
+        rest = memoryview(b"".join(chunk))[written:]
+        while rest:
+            rest = rest[os.write(track.handle, rest) :]
+    for part in chunk:
+        track.hash.update(part)
+    track.size += whole
 
 
 def _open(track: Track, now: datetime) -> None:

@@ -18,7 +18,7 @@ from lapse.gateway.ssh.channels import NoChannel
 from lapse.gateway.ssh.jumping import through
 from lapse.gateway.ssh.login import PROTOCOL, Reception, Visitor, user_ca
 from lapse.gateway.ssh.session import SshSession
-from lapse.gateway.ssh.upstream import CIPHERS, WINDOW, FreshKey, log_in
+from lapse.gateway.ssh.upstream import CLIENT_CIPHERS, WINDOW, FreshKey, log_in
 from lapse.ports import Attempt, Cut
 
 LONGEST_PROGRAM = 100
@@ -92,7 +92,7 @@ class SshServer:
             agent_forwarding=False,
             x11_forwarding=False,
             gss_host=None,
-            encryption_algs=CIPHERS,
+            encryption_algs=CLIENT_CIPHERS,
             compression_algs=None,
             window=WINDOW,
             max_pktsize=128 << 10,

@@ -14,7 +14,9 @@ from lapse.ports import Upstream
 from lapse.protocols.ssh.keys import public_text
 
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr")
-"""Those that the machine does in hardware come first."""
+"""With hosts: those that the machine does in hardware come first."""
+CLIENT_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+"""With clients, whose order counts: OpenSSH would prefer ChaCha20 and AES-CTR, which cost several times as much here."""
 WINDOW = 2 << 20
 
 
