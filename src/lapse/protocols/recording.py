@@ -107,7 +107,10 @@ class Sealer:
         return self._segment
 
     def chunk(self, frames: bytes, *, last: bool = False) -> tuple[bytes, bytes]:
-        """The next chunk, head and body; `frames` are at most `LONGEST_CHUNK` bytes, from anywhere in frames to anywhere."""
+        """Head and body of the next chunk.
+
+        `frames` are at most `LONGEST_CHUNK` bytes and may begin and end inside of a frame.
+        """
         nonce = _NONCE.pack(self._segment, self._chunk)
         head = _LENGTH.pack(len(frames) + TAG_SIZE | (_LAST if last else 0))
         sealed = self._cipher.encrypt(nonce, frames, head + self._session)

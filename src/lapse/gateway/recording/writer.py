@@ -26,7 +26,7 @@ EVERY = 0.2
 SEGMENT_SIZE = 32 << 20
 SEGMENT_SECONDS = 600.0
 CHUNK_SIZE = 96 << 10
-"""Bytes of a chunk, if one frame is not longer. Larger ones would be new memory each time, which the system must clear."""
+"""Bytes of a chunk, if no frame is longer. More would be new memory each time, which the system must clear."""
 _FEW = 8
 """More files than this are brought to disk with one call for all of their file system."""
 

@@ -16,7 +16,7 @@ from lapse.protocols.ssh.keys import public_text
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr")
 """With hosts: those that the machine does in hardware come first."""
 CLIENT_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
-"""With clients, whose order counts: OpenSSH would prefer ChaCha20 and AES-CTR, which cost several times as much here."""
+"""With clients, whose order counts: OpenSSH would prefer ChaCha20 and AES-CTR, which cost more here."""
 WINDOW = 2 << 20
 
 
