@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from lapse.domain.sessions import SessionEnd
 from lapse.gateway.recording import FrameKind
 from lapse.protocols.pieces import unpacked
+from lapse.protocols.postgres.audit import Auditor
 from lapse.protocols.postgres.startup import CancelRequest
 from support.postgres_front import LOGIN, SECRET, run_program
 
@@ -76,6 +77,40 @@ async def test_pgbench_in_every_mode(front, mode, tmp_path):
     sessions = await front.over(5)  # one looks at the database before
     assert sum(one.use.statements for one in sessions) >= 400
     assert all(one.recorded for one in sessions)
+
+
+@pytest.mark.parametrize("mode", ["simple", "prepared"])
+async def test_of_32000_statements_32000_are_on_record(front, mode, tmp_path):
+    script = tmp_path / "bench.sql"
+    script.write_text("\\set n random(1, 2)\nSELECT item FROM orders WHERE id = :n;\n")
+    done = await run_program(
+        "pgbench", "-n", "-M", mode, "-f", str(script), "-c", "8", "-j", "2", "-t", "4000", front.dsn()
+    )
+    assert "32000/32000" in done.stdout, done.stderr
+    await front.over(9)
+    told = [one for one in on_record(front) if one.text.startswith("SELECT item FROM orders WHERE id = ")]
+    assert len(told) == 32_000
+    assert all(one.tags == ("SELECT 1",) and one.duration is not None for one in told)
+
+
+@pytest.mark.parametrize("size", [300_000, 50_000_000])
+async def test_a_long_statement_is_on_record_whole(front, size):
+    statement = f"SELECT length('{'x' * size}')"
+    async with await front.connect() as connection:
+        cursor = await connection.execute(statement)
+        assert await cursor.fetchone() == (size,)
+    await front.over()
+    assert [one.text for one in on_record(front)] == [statement]
+
+
+def on_record(front):
+    """Every statement of every session, as the recordings have them."""
+    for recording in front.gateway.recorder.recordings.values():
+        auditor = Auditor()
+        for kind, data in recording.frames:
+            if kind is FrameKind.PIECES:
+                yield from auditor.feed(unpacked(data))
+        yield from auditor.close()
 
 
 async def test_pg_dump_and_pg_restore(front, target, tmp_path):
