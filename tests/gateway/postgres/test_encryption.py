@@ -165,7 +165,7 @@ async def test_a_target_that_another_authority_vouches_for_is_not_used(encrypted
     target, authority, _ = encrypted_target
     async with front_of(target) as front:
         encrypted(front, target, "alice.pg-prod.tls444", certificate[1], authority)
-        with pytest.raises(psycopg.OperationalError, match="is not reached: .*certificate"):
+        with pytest.raises(psycopg.OperationalError, match=r"is not reached: .*certificate"):
             await front.connect(login="alice.pg-prod.tls444")
 
 
