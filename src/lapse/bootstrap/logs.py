@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from lapse.bootstrap.log_lines import LogLines
+
 
 class Logger(Protocol):
     """What the server's parts log with: an event and its facts."""
@@ -39,7 +41,7 @@ def set_up_logs(level: str) -> Logger:
         structlog.processors.JSONRenderer(),
     ]
     logger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        structlog.PrintLogger(LogLines(sys.stderr)),  # type: ignore[arg-type]  only written to
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(number),
     )

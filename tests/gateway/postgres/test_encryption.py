@@ -131,7 +131,7 @@ def encrypted_target(encrypted_server):
 
 
 def encrypted(front, target, login, roots, signed_by):
-    """A way to Alice's login with a certificate in her name that `signed_by` issued; the server is verified by `roots`."""
+    """A way to Alice's login with a certificate in her name, issued by `signed_by`; `roots` vouch for the server."""
     issued = signed_by.issue_cert(common_name=target.role("alice"))
     allowed = front.allow(target, login)
     parameters = {"dbname": target.dbname, "sslmode": "verify-full", "sslrootcert": roots, "channel_binding": "require"}
