@@ -35,6 +35,7 @@ class Proxy:
                     server_writer.write(data)
                     continue
                 answers.cancel()
+                await asyncio.wait([answers])
                 await self._cut(data, server_reader, server_writer)
                 break
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -14,6 +15,19 @@ from lapse.connectors.postgresql.backends import AT_ONCE
 from lapse.domain.access import Applied, Failed, Removed
 from support.asked import Asked
 from support.postgres import name
+
+
+@contextmanager
+def stopped(pid):
+    """The process cannot act on a signal meanwhile, like one that is busy cleaning up.
+
+    It must go on whatever happens: PostgreSQL waits for every session before it drops any database.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def test_the_granted_role_works_and_after_the_end_it_does_not(asked, connector, postgres_target):
@@ -106,13 +120,11 @@ async def test_a_session_that_is_slow_to_die_is_watched_and_not_assumed_gone(ask
     await connector.apply([a])
     with psycopg.connect(postgres_target.dsn("alice")) as session:
         pid = session.info.backend_pid
-        # A stopped process cannot act on the signal, like one that is busy cleaning up.
-        os.kill(pid, signal.SIGSTOP)
-        (failed,) = await connector.remove([a])
-        assert isinstance(failed, Failed)
-        assert failed.error == f"session {pid} of `{a.account}` was told to end and is still there"
-        assert not postgres_target.holds(a.account, a.native["role"])
-        os.kill(pid, signal.SIGCONT)
+        with stopped(pid):
+            (failed,) = await connector.remove([a])
+            assert isinstance(failed, Failed)
+            assert failed.error == f"session {pid} of `{a.account}` was told to end and is still there"
+            assert not postgres_target.holds(a.account, a.native["role"])
         assert isinstance((await connector.remove([a]))[0], Removed)
 
 
@@ -123,15 +135,14 @@ async def test_of_many_sessions_one_that_does_not_die_protects_no_other(asked, c
     sessions = [psycopg.connect(postgres_target.dsn("alice"), autocommit=True) for _ in range(AT_ONCE + 5)]
     pids = [session.info.backend_pid for session in sessions]
     stuck = min(pids)
-    os.kill(stuck, signal.SIGSTOP)
-    (failed,) = await connector.remove([a])
-    assert isinstance(failed, Failed)
-    assert failed.error == f"session {stuck} of `{a.account}` was told to end and is still there"
-    for session in sessions:
-        if session.info.backend_pid != stuck:
-            with pytest.raises(psycopg.OperationalError, match="terminating connection"):
-                session.execute("SELECT 1")
-    os.kill(stuck, signal.SIGCONT)
+    with stopped(stuck):
+        (failed,) = await connector.remove([a])
+        assert isinstance(failed, Failed)
+        assert failed.error == f"session {stuck} of `{a.account}` was told to end and is still there"
+        for session in sessions:
+            if session.info.backend_pid != stuck:
+                with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+                    session.execute("SELECT 1")
     (removed,) = await connector.remove([a])
     assert isinstance(removed, Removed)
     for session in sessions:

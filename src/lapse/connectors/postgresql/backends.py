@@ -54,15 +54,15 @@ class Cut:
 
 
 async def cut_sessions(connection: Connection, pairs: Pairs, patience_seconds: float) -> Cut:
-    """End the sessions that could use a role through an account.
+    """End the sessions that could use a role through an account; the last one told has `patience_seconds` to go.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: we may not end them.
     """
     seen: dict[int, str] = {}
     loop = asyncio.get_running_loop()
-    deadline, pause = loop.time() + patience_seconds, FIRST_LOOK_SECONDS
     left = await _end_all(connection, pairs, seen)
+    deadline, pause = loop.time() + patience_seconds, FIRST_LOOK_SECONDS
     while left and loop.time() < deadline:
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_LOOK_SECONDS)
