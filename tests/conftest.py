@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 from contextlib import ExitStack
 
 import pytest
@@ -13,6 +14,37 @@ from support.postgres import PASSWORD, fresh_database, name, protected_target, r
 # How long an example takes says more about what else the machine does than about the test.
 settings.register_profile("lapse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lapse")
+
+HUNG_SECONDS = 300
+"""A test that its own time limit could not end (it swallowed that, or hangs in what is not Python) ends its process."""
+STDERR = 2
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """No test can hold the whole run up: the process says where it hangs and dies, and others do the rest."""
+    faulthandler.dump_traceback_later(HUNG_SECONDS, exit=True, file=STDERR)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_configure(config):
+    """Name each failure at once: a run that is ended from outside never comes to its summary."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_NamesFailures(config), "names_failures")
+
+
+class _NamesFailures:
+    def __init__(self, config):
+        self._config = config
+
+    def pytest_runtest_logreport(self, report):
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line("")
+            terminal.write_line(f"failed ({report.when}): {report.nodeid}")
 
 
 @pytest.fixture(scope="session")
