@@ -21,6 +21,7 @@ from lapse.domain.gateways import BEAT_EVERY, LOST_AFTER
 from lapse.domain.guards import GatewayRules
 from lapse.domain.holds import HoldState
 from lapse.domain.locks import LockKind
+from lapse.domain.notices import NoticeKind
 from lapse.domain.sessions import SessionEnd, SessionState
 from lapse.ports import Attempt, Page
 from lapse.protocols.postgres.scram import Verifier
@@ -200,6 +201,17 @@ async def test_the_owner_decides_about_a_held_statement(lapse):
     assert hold.approvers == ("olga",)
     decided = await decide_hold(lapse.world.control, lapse.world.actor("olga"), hold.id, allow=True)
     assert (decided.state, decided.decided_by) == (HoldState.ALLOWED, "olga")
+
+
+async def test_the_approvers_are_told_what_waits_but_not_what_it_says(lapse):
+    session = await opened(lapse)
+    hold = await hold_statement(lapse.world.control, session.id, "DELETE FROM orders", "deletes need approval")
+    notices = [one.notice for one in await lapse.world.read(lambda r: r.postings(Page()))]
+    (told,) = [one for one in notices if one.kind is NoticeKind.HOLD_ASKED]
+    assert (told.to, told.subject) == (("olga",), hold.id)
+    assert "`alice` on `pg-prod` waits for your decision until" in told.text
+    assert told.text.endswith("deletes need approval")
+    assert "orders" not in told.text
 
 
 async def test_nobody_else_decides_and_nobody_twice(lapse):

@@ -7,16 +7,19 @@ the session. Called by the gateways' control plane and by entry points.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from hashlib import sha256
 
 from lapse.control.context import Control
 from lapse.control.guards import refuse_leaver, refuse_locked_actor
+from lapse.control.notices import post
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import Json
 from lapse.domain.errors import NotFound, Refused
 from lapse.domain.holds import HOLD_LIFE, Hold, HoldEvent, HoldState
 from lapse.domain.names import check_text
+from lapse.domain.notices import Notice, NoticeKind
 from lapse.domain.sessions import Session, SessionState
 from lapse.ledger.entry import Entry
 from lapse.ports import Transaction
@@ -27,7 +30,7 @@ _AT_ONCE = 100
 
 
 async def hold_statement(control: Control, session_id: str, statement: str, why: str) -> Hold:
-    """Ask the approvers about one statement of an open session.
+    """Ask the approvers about one statement of an open session, and tell them that it waits.
 
     Raises:
         Refused: the session is over, or nobody may decide.
@@ -54,6 +57,7 @@ async def hold_statement(control: Control, session_id: str, statement: str, why:
         )
         await tx.add_hold(hold)
         await tx.append([_entry("hold.asked", hold, session.principal, control)])
+        await post(control, tx, [_wanted(hold)])
         return hold
 
     held = await control.store.write(work)
@@ -145,6 +149,13 @@ async def _settled(
     await tx.save_holds([after])
     await tx.append([_entry(f"hold.{after.state}", after, by, control)])
     return after
+
+
+def _wanted(hold: Hold) -> Notice:
+    """The statement is not in it: what people write into statements belongs into no mail."""
+    until = hold.expires_at.astimezone(UTC).strftime("%H:%M:%S UTC")
+    text = f"a statement of `{hold.principal}` on `{hold.resource}` waits for your decision until {until}: {hold.why}"
+    return Notice(kind=NoticeKind.HOLD_ASKED, subject=hold.id, to=hold.approvers, text=text, at=hold.asked_at)
 
 
 def _entry(kind: str, hold: Hold, actor: str, control: Control) -> Entry:

@@ -27,6 +27,7 @@ class NoticeKind(StrEnum):
     BREAK_GLASS = "break_glass"
     REVIEW_DUE = "review_due"
     POLICY_PROPOSED = "policy_proposed"
+    HOLD_ASKED = "hold_asked"
     TEST = "test"
 
 

@@ -14,6 +14,7 @@ TITLES = {
     NoticeKind.BREAK_GLASS: "BREAK-GLASS was used",
     NoticeKind.REVIEW_DUE: "A use of break-glass must be reviewed",
     NoticeKind.POLICY_PROPOSED: "A change of the policy waits for a second person",
+    NoticeKind.HOLD_ASKED: "A statement waits for you",
     NoticeKind.TEST: "A test of lapse's notices",
 }
 LONGEST = 2_000

@@ -15,6 +15,7 @@ from lapse.domain.guards import Guard, StatementClass
 from lapse.domain.holds import HoldEvent
 from lapse.domain.sessions import SessionEnd
 from lapse.gateway.live import Ending
+from lapse.gateway.measures import NoMetrics
 from lapse.gateway.recording import FrameKind
 from lapse.ports import Cut, Decided
 from support.postgres_front import LOGIN, SECRET, run_program
@@ -33,6 +34,16 @@ def guarded(front, target):
         return front
 
     return give
+
+
+class Counted(NoMetrics):
+    """Remembers what holds became."""
+
+    def __init__(self, counted):
+        self._counted = counted
+
+    def held(self, outcome):
+        self._counted.append(str(outcome))
 
 
 def verdicts(front):
@@ -190,6 +201,22 @@ async def test_a_statement_waits_for_an_approver_and_then_runs(guarded):
     await front.over()
     assert [one["outcome"] for one in verdicts(front)] == ["held", "allowed", "held", "allowed"]
     assert verdicts(front)[1]["by"] == "bob"
+
+
+async def test_what_becomes_of_holds_is_counted(guarded):
+    front = guarded(ASKS)
+    counted = []
+    object.__setattr__(front.gateway.context, "metrics", Counted(counted))
+    async with await front.connect() as connection:
+        for event in (HoldEvent.ALLOW, HoldEvent.REFUSE, HoldEvent.EXPIRE):
+            running = asyncio.create_task(connection.execute("UPDATE orders SET item = 'sofa'"))
+            await decide(front, event)
+            await asyncio.gather(running, return_exceptions=True)
+        running = asyncio.create_task(connection.execute("UPDATE orders SET item = 'sofa'"))
+        await held(front)
+        await connection.cancel_safe(timeout=5)
+        await asyncio.gather(running, return_exceptions=True)
+    assert counted == ["asked", "allowed", "asked", "refused", "asked", "expired", "asked", "dropped"]
 
 
 async def test_a_statement_that_an_approver_refuses_is_an_error_with_the_comment(guarded):

@@ -38,12 +38,16 @@ LookUp = Callable[[set[int]], Awaitable[dict[int, TableNames]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """What a guarded flow asks of others: to hold a statement, to drop a hold, for the names of tables."""
+    """What a guarded flow asks of others: to hold a statement, to drop a hold, for the names of tables.
+
+    `count` is told what becomes of each hold, as `Metrics.held` wants it.
+    """
 
     hold: Holder
     drop: Callable[[str], Awaitable[None]]
     look_up: LookUp
     timeout: timedelta
+    count: Callable[[str], None]
 
 
 class GuardedFlow(TwinFlow):
@@ -145,6 +149,7 @@ class GuardedFlow(TwinFlow):
         hold: Hold | None = None
         try:
             hold = await self._asking.hold(judged.text.decode("utf-8", "replace"), judged.verdict.why)
+            self._asking.count("asked")
             answer = await self._answer_of(hold)
         except LapseError as error:
             answer = Report("ERROR", SqlState.INSUFFICIENT_PRIVILEGE, error.message, hint=error.hint)
@@ -153,7 +158,9 @@ class GuardedFlow(TwinFlow):
                 await asyncio.shield(self._dropped(hold.id))
             raise
         decided = self._decided.pop(hold.id, None) if hold else None
-        if hold is not None and decided is None:
+        if decided is not None:
+            self._asking.count(decided.state)
+        elif hold is not None:
             await self._dropped(hold.id)
         self._record(
             judged,
@@ -196,6 +203,7 @@ class GuardedFlow(TwinFlow):
         return _refusal(self._decided[hold.id])
 
     async def _dropped(self, hold_id: str) -> None:
+        self._asking.count("dropped")
         try:
             await self._asking.drop(hold_id)
         except LapseError:

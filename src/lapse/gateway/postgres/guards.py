@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from lapse.domain.errors import Refused
 from lapse.domain.guards import Guard
+from lapse.gateway.context import GatewayContext
 from lapse.gateway.live import LiveSession
 from lapse.gateway.postgres.guarded import Asking, GuardedFlow
 from lapse.gateway.postgres.naming import TableBook
 from lapse.gateway.pump import Attachment
 from lapse.gateway.pump.twin import TwinPump
-from lapse.ports import ControlPlane
 from lapse.protocols.postgres.guarding import Guarding, check_setting
 from lapse.protocols.postgres.judging import READ_ONLY, STRINGS, judges
 from lapse.protocols.postgres.masking import Masks
@@ -54,15 +54,15 @@ def check_target(guard: Guard, parameters: Mapping[bytes, bytes]) -> None:
 class Guards:
     """Opens guarded flows. One a process."""
 
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
+    def __init__(self, context: GatewayContext) -> None:
+        self._context = context
         self._pump, self._book = TwinPump(), TableBook()
 
     async def attach(
         self, session: LiveSession, attachment: Attachment, parameters: Mapping[bytes, bytes], database: str
     ) -> GuardedFlow:
         """Take over both connections, and keep the session's guard; `parameters` are what the server said."""
-        guard, upstream = session.admission.guard, session.admission.upstream
+        guard, upstream, plane = session.admission.guard, session.admission.upstream, self._context.door.plane
         guarding = Guarding(
             guard=guard,
             token=f"lapse_refused_{secrets.token_hex(8)}",
@@ -70,10 +70,11 @@ class Guards:
             parameters=parameters,
         )
         asking = Asking(
-            hold=lambda text, why: self._plane.hold(session.id, text, why),
-            drop=self._plane.drop,
+            hold=lambda text, why: plane.hold(session.id, text, why),
+            drop=plane.drop,
             look_up=lambda tables: self._book.look_up(upstream, database, tables),
             timeout=guard.approval_timeout,
+            count=self._context.metrics.held,
         )
         flow = await self._pump.take(GuardedFlow(self._pump, attachment, guarding, asking))
         session.on_decided = flow.decided

@@ -28,7 +28,7 @@ class PostgresServer:
 
     def __init__(self, context: GatewayContext) -> None:
         self._context = context
-        self._shared = Relaying(context=context, pump=make_pump(), cancels=Cancels(), guards=Guards(context.door.plane))
+        self._shared = Relaying(context=context, pump=make_pump(), cancels=Cancels(), guards=Guards(context))
         self._strays = asyncio.Semaphore(STRAY_CANCELS)
         self._passed_on: set[asyncio.Task[bool]] = set()
 
