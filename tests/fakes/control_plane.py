@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -108,7 +108,7 @@ class FakePlane:
         """Sessions that are on record as open."""
         return [one for one in self.sessions.values() if one.state is SessionState.OPEN]
 
-    async def register(self, gateway: str) -> int:
+    async def register(self, gateway: str, protocols: Sequence[str] = ()) -> int:
         async with self._call("register"):
             for session in [one for one in self.open if one.gateway == gateway]:
                 self.sessions[session.id] = session.ended(SessionEnd.LOST, at=self.clock.now())

@@ -12,12 +12,15 @@ import pytest
 from fakes.store import FakeStore
 from lapse.control.catalogs import apply
 from lapse.control.decisions import approve
+from lapse.control.gateways import beat, register_gateway
 from lapse.control.sequencer import Sequencer
 from lapse.domain.access import Observation, ObservedAccount, ObservedMembership, ObservedPrivilege
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Corrupt, InvalidInput, NotFound
+from lapse.domain.guards import GatewayRules
 from lapse.domain.reviews import ItemDecision, Usage
 from lapse.domain.sessions import SessionEnd, SessionUse
+from lapse.domain.times import format_time
 from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.review.collect import Inputs, LedgerCheck, collect, collect_brownfield
 from lapse.review.model import Coverage, RunStatus
@@ -94,6 +97,55 @@ async def test_the_review_of_it_finds_the_role_added_by_hand_and_re_derives_the_
     assert runs["L4"].missing == ("coverage",)
     assert runs["L7"].status is RunStatus.NOT_ASSESSED
     assert "sightings are samples" in runs["L7"].reason
+
+
+async def through_the_gateway_only(world):
+    """The catalog says so from now on."""
+    resource = replace(CATALOG.resources["pg-prod"], gateway=GatewayRules(only=True))
+    await apply(world.control, world.admin(), replace(CATALOG, resources={"pg-prod": resource}))
+
+
+async def sequenced(world):
+    await Sequencer(world.store.ledger, SIGNER, world.clock).run_once()
+
+
+async def test_a_gateway_says_in_which_windows_use_through_it_was_recorded(world, tmp_path):
+    began = world.clock.now()
+    await register_gateway(world.control, "gw-1/0", ["postgresql"])
+    await register_gateway(world.control, "gw-2/0", ["ssh"])
+    await world.clock.advance(timedelta(seconds=20))
+    snapshot = await gathered(world, tmp_path / "s")
+    (row,) = table(snapshot, "coverage")
+    assert row["source"] == "gateway gw-1/0"
+    assert (row["from_at"], row["to_at"]) == (began, world.clock.now())
+    assert not row["complete"]  # the catalog knows ways past it
+    assert snapshot.manifest.table("usage").coverage is Coverage.PARTIAL
+
+
+async def test_where_there_is_no_way_past_the_gateway_a_grant_without_a_session_was_never_used(world, tmp_path):
+    await register_gateway(world.control, "gw-1/0", ["postgresql"])
+    await through_the_gateway_only(world)
+    grants = []
+    for who in ("alice", "root"):
+        request = await world.ask(who, hours=1)
+        await approve(world.control, world.actor("bob"), request.id)
+        await world.enforcer.tick()
+        grants += [one for one in await world.grants() if one.request_id == request.id]
+    used, unused = grants
+    at = world.clock.now()
+    session = a_session("ses_1", grant_id=used.id, account=used.account, started_at=at, deadline=used.ends_at)
+    await world.store.write(lambda tx: tx.add_session(session))
+    for _ in range(3 * 60 * 2):
+        await world.clock.advance(timedelta(seconds=30))
+        await beat(world.control, "gw-1/0")
+    await world.enforcer.tick()
+    await sequenced(world)
+    snapshot = await gathered(world, tmp_path / "s")
+    result = run_stages(DuckDbEngine, snapshot)
+    (never,) = [one for one in result.findings if one.detector == "L4"]
+    assert never.subject == unused.id
+    (gap,) = [one for one in result.findings if one.detector == "M13"]
+    assert gap.evidence[0]["gap_to"] == format_time(at)  # nothing is known of before
 
 
 async def test_sessions_through_the_gateway_prove_use_by_their_grant(world, tmp_path):

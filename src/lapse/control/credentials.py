@@ -20,6 +20,7 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.credentials import Credential, CredentialKind
 from lapse.domain.data import Json
 from lapse.domain.errors import InvalidInput, Refused
+from lapse.domain.gateways import PROTOCOL_OF
 from lapse.domain.grants import Grant, GrantState
 from lapse.domain.names import shown
 from lapse.ledger.entry import changed, created
@@ -37,9 +38,6 @@ GATEWAY_PRINCIPAL = "lapse-gateway"
 """Whom a certificate for the gateway names: no host has a principal of this name, so it opens none directly."""
 
 _MOST_GRANTS = 500
-
-PROTOCOL_OF = {"postgresql": "postgresql", "ssh": "ssh"}
-"""By a resource's connector, the protocol that the gateway speaks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

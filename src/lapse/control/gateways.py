@@ -25,6 +25,8 @@ LONGEST_NAME = 200
 async def register_gateway(control: Control, gateway: str, protocols: Sequence[str] = ()) -> int:
     """A process called `gateway` begins: its number, which no other that is up has. Its sessions of before are lost.
 
+    It takes sessions of `protocols`; of all, if none is named.
+
     Raises:
         InvalidInput: the name cannot be one.
         Refused: there are as many gateways as there may be.
@@ -123,5 +125,5 @@ async def _begin(
         id=control.new_id("gwr"), name=gateway, number=number, first_seen=now, last_seen=now, protocols=protocols
     )
     await tx.add_gateway_run(run)
-    after: dict[str, Json] = {"number": number, "run": run.id}
+    after: dict[str, Json] = {"number": number, "run": run.id, "protocols": list(protocols)}
     await tx.append([Entry(type="gateway.began", at=now, actor=ACTOR, subject=gateway, after=after)])

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lapse.control.context import Control
-from lapse.control.credentials import PROTOCOL_OF, active_until
+from lapse.control.credentials import active_until
 from lapse.control.guards import refuse_leaver, refuse_locked, require_control_of
 from lapse.domain.actors import Actor, Scope, system_actor
 from lapse.domain.catalog import Catalog
 from lapse.domain.credentials import Credential
 from lapse.domain.data import Json, to_data
 from lapse.domain.errors import Conflict, InvalidInput, NotFound, Refused
-from lapse.domain.gateways import LOST_AFTER
+from lapse.domain.gateways import LOST_AFTER, PROTOCOL_OF
 from lapse.domain.grants import EndReason, Grant, GrantState
 from lapse.domain.guards import GatewayRules
 from lapse.domain.names import check_text, shown

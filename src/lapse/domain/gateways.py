@@ -7,6 +7,9 @@ from datetime import timedelta
 
 from lapse.domain.times import Instant
 
+PROTOCOL_OF = {"postgresql": "postgresql", "ssh": "ssh"}
+"""By a resource's connector, the protocol that gateways speak for it."""
+
 MOST_GATEWAYS = 32_767
 """Numbers of gateway processes begin with 1: a number is a part of the process ids that clients are told."""
 

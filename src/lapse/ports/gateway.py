@@ -6,7 +6,7 @@ it, holds the deadline by itself from then on, and cuts when it is told to.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -107,8 +107,11 @@ class ControlPlane(Protocol):
     Implementations: in the process of the server, and over HTTP. Both pass `tests/contract/test_control_plane.py`.
     """
 
-    async def register(self, gateway: str) -> int:
-        """The number (1 to 32,767) of the gateway process called `gateway`; its sessions of before are `lost`."""
+    async def register(self, gateway: str, protocols: Sequence[str] = ()) -> int:
+        """The number (1 to 32,767) of the gateway process called `gateway`; its sessions of before are `lost`.
+
+        From now on it takes sessions of `protocols`; of all, if it names none.
+        """
         ...
 
     async def ssh_user_ca(self) -> str:

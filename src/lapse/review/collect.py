@@ -80,7 +80,7 @@ async def collect(store: Store, inputs: Inputs, scope: ReviewScope, folder: Path
         resources = scope.resources_of(catalog)
         writer = SnapshotWriter(folder, scope, now)
         facts = await read_ledger(store.ledger, writer, now)
-        population = Population(catalog=catalog, resources=frozenset(resources), scope=scope, facts=facts)
+        population = Population(at=now, catalog=catalog, resources=frozenset(resources), scope=scope, facts=facts)
         why = await write_population(reader, population, writer)
         people = _people(inputs)
         _write_people_events(writer, people, catalog, now)

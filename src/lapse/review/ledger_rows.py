@@ -16,21 +16,24 @@ from lapse.ports import LedgerStore
 from lapse.review.model import Problem
 from lapse.review.rows import event_row, ledger_row
 from lapse.review.snapshot import SnapshotWriter
+from lapse.review.telemetry import OnlyWindows
 
 _PIECE = 5_000
 
 
 @dataclass
 class LedgerFacts:
-    """What the ledger says was created, up to the time of collection, and when ends were ordered."""
+    """What the ledger says was created up to now, when ends were ordered, and when gateways were the only way."""
 
     requests: set[str] = field(default_factory=set)
     grants: set[str] = field(default_factory=set)
     decisions: set[str] = field(default_factory=set)
     end_ordered: dict[str, datetime] = field(default_factory=dict)
+    only: OnlyWindows = field(default_factory=OnlyWindows)
 
     def note(self, entry: Entry) -> None:
         """Take in one entry."""
+        self.only.note(entry)
         after = entry.after or {}
         if entry.type == "request.created":
             self.requests.add(entry.subject)

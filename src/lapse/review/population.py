@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from lapse.domain.catalog import Catalog
+from lapse.domain.gateways import PROTOCOL_OF
 from lapse.domain.grants import Grant
 from lapse.domain.requests import Request
 from lapse.domain.sessions import Session
@@ -21,14 +23,16 @@ from lapse.review.observed import Explanations, explain
 from lapse.review.offers import offer_rows
 from lapse.review.scope import ReviewScope
 from lapse.review.snapshot import SnapshotWriter
+from lapse.review.telemetry import coverage_rows, serving
 
 _PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """What is collected and what it is compared with."""
+    """What is collected and what it is compared with; `at` is now."""
 
+    at: datetime
     catalog: Catalog
     resources: frozenset[str]
     scope: ReviewScope
@@ -118,7 +122,7 @@ async def _write_requests(reader: Reader, population: Population, writer: Snapsh
 
 
 async def _write_use(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
-    """Sightings and sessions prove use. They cover nothing, since there may be other ways to the target."""
+    """Sightings and sessions prove use. Gateways also say when there was none: see `telemetry`."""
     writer.begin("usage", "sightings of the enforcer, sessions through the gateway")
     writer.begin("target_reads", "store")
     for name in sorted(population.resources):
@@ -126,6 +130,22 @@ async def _write_use(reader: Reader, population: Population, writer: SnapshotWri
         async for session in _sessions_of(reader, name, population):
             writer.add("usage", [rows.session_row(session, _native_role(population.catalog, session.entitlement))])
         writer.add("target_reads", map(rows.target_read_row, await reader.target_reads(name)))
+    await _write_coverage(reader, population, writer)
+
+
+async def _write_coverage(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
+    """Without any gateway there is no such table, which is different from one with no rows."""
+    period = population.scope.period
+    runs = [run for run in await reader.gateway_runs(open_only=False) if run.first_seen < period.end]
+    for name in sorted(population.resources if runs else ()):
+        protocol = PROTOCOL_OF.get(population.catalog.resource(name).connector, "")
+        served = serving(runs, protocol)
+        only = population.facts.only.of(name, until=population.at)
+        found = [row for row in coverage_rows(name, served, only, population.at) if row["to_at"] > period.start]
+        writer.begin("coverage", "runs of gateways", name)
+        writer.add("coverage", found)
+        if not any(row["complete"] for row in found):
+            writer.gap("usage", f"{name}: there are ways past the gateway, whose use is not recorded")
 
 
 async def _write_reviews(reader: Reader, population: Population, writer: SnapshotWriter) -> None:

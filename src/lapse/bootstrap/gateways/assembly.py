@@ -101,7 +101,7 @@ async def running_gateway(around: Surroundings, place: Place) -> AsyncIterator[G
         metrics = _figures(stack, around, place)
         traces = stack.enter_context(traced(place.name, __version__, settings.traces))
         plane = _plane(around, place, metrics)
-        number = await plane.register(place.name)
+        number = await plane.register(place.name, tuple(settings.listening))
         process = _process(around, place, plane, (metrics, traces), number, tls)
         _watch(metrics, process)
         stack.enter_context(heard(place, process.cancel_query))

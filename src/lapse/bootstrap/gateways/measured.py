@@ -6,7 +6,7 @@ An operator sees by it when lapse is slow or away. Made by `assembly`.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -36,9 +36,9 @@ class MeasuredPlane:
     ) -> None:
         self._plane, self._metrics, self._besides = plane, metrics, besides
 
-    async def register(self, gateway: str) -> int:
+    async def register(self, gateway: str, protocols: Sequence[str] = ()) -> int:
         """See `ports.ControlPlane`."""
-        return await self._timed("register", self._plane.register(gateway))
+        return await self._timed("register", self._plane.register(gateway, protocols))
 
     async def ssh_user_ca(self) -> str:
         """See `ports.ControlPlane`."""

@@ -6,7 +6,7 @@ every session that must end, whoever ended it and in whatever process.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from lapse.control.context import Control
@@ -35,9 +35,9 @@ class LocalPlane:
     def __init__(self, control: Control, hub: Hub, *, blobs: Blobs | None = None) -> None:
         self._control, self._hub, self._blobs = control, hub, blobs
 
-    async def register(self, gateway: str) -> int:
+    async def register(self, gateway: str, protocols: Sequence[str] = ()) -> int:
         """See `ports.ControlPlane`."""
-        return await register_gateway(self._control, gateway)
+        return await register_gateway(self._control, gateway, protocols)
 
     async def ssh_user_ca(self) -> str:
         """See `ports.ControlPlane`."""
