@@ -39,8 +39,10 @@ async def test_the_target_sees_whose_session_it_is_and_by_which_grant(front):
     async with await front.connect(application_name="psql") as connection:
         cursor = await connection.execute("SELECT current_setting('application_name'), session_user")
         name, user = await cursor.fetchone()
+        told = connection.info.parameter_status("application_name")
     assert name == "lapse:alice:grt_1:psql"
     assert user.endswith("_alice")
+    assert told == "psql"  # as the driver expects
 
 
 async def test_a_wrong_password_and_an_unknown_login_are_told_alike(front):

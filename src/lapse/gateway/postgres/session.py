@@ -141,7 +141,7 @@ class _Session:
 
         mine = self._shared.cancels.add(key.process if key else 0, self._client.startup.minor, cancel_upstream)
         try:
-            await self._client.wire.write(_welcome(server, mine.told))
+            await self._client.wire.write(_welcome(server, self._client, mine.told))
             flow = await self._attached(server)
             self._follow(flow)
             ended = await _over(flow)
@@ -195,10 +195,15 @@ async def _over(flow: Flow) -> Ended:
         raise
 
 
-def _welcome(server: Server, key: backend.BackendKeyData) -> bytes:
-    """What a server says after a login: the target's own words, with the gateway's key."""
+def _welcome(server: Server, client: Client, key: backend.BackendKeyData) -> bytes:
+    """What a server says after a login: the target's own words, with the gateway's key.
+
+    Drivers expect to be told the application's name that they gave; the target has the one that names the grant.
+    """
     notices = b"".join(report.notice() for report in server.login.notices)
-    return notices + backend.parameter_statuses(server.login.parameters) + key.encode() + backend.ready_for_query()
+    own = client.startup.parameters.get("application_name", "").encode(errors="surrogateescape")
+    statuses = {**server.login.parameters, b"application_name": own}
+    return notices + backend.parameter_statuses(statuses) + key.encode() + backend.ready_for_query()
 
 
 def application_name(admission: Admission) -> str:
