@@ -83,6 +83,15 @@ async def test_a_refused_statement_is_a_normal_error_and_the_session_goes_on(gua
     assert verdicts(front)[0]["statement"] == "DELETE FROM orders WHERE id = 1"
 
 
+async def test_a_mistake_in_the_text_has_the_code_of_one(guarded):
+    front = guarded(READER)
+    async with await front.connect() as connection:
+        with pytest.raises(psycopg.errors.SyntaxError, match='syntax error at or near "SELEKT"'):
+            await connection.execute("SELEKT 1")
+        with pytest.raises(psycopg.errors.SyntaxError, match="syntax error at end of input"):
+            await connection.execute("SELECT %s FROM", [1])
+
+
 async def test_what_the_text_does_not_show_the_server_refuses(guarded, target):
     target.admin("CREATE FUNCTION public.sneaks() RETURNS void LANGUAGE sql AS 'DELETE FROM orders'")
     front = guarded(READER)

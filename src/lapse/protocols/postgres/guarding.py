@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from lapse.domain.errors import Fault, LapseError
 from lapse.domain.guards import Guard
 from lapse.protocols.postgres import backend, frontend
-from lapse.protocols.postgres.backend import IDLE, IN_FAILED_TRANSACTION, Report, RowDescription, SqlState
+from lapse.protocols.postgres.backend import IDLE, IN_FAILED_TRANSACTION, Report, RowDescription
 from lapse.protocols.postgres.framing import HEADER, LENGTH_SIZE, ProtocolViolation
 from lapse.protocols.postgres.judging import (
     ENCODING,
@@ -262,7 +262,7 @@ class Guarding:
     def _refuse(self, kind: bytes, name: bytes, found: Judgement) -> None:
         self.judgements.append(found)
         why = found.verdict
-        self._replace(kind, name, Report("ERROR", SqlState.INSUFFICIENT_PRIVILEGE, why.why, hint=why.hint))
+        self._replace(kind, name, Report("ERROR", why.sqlstate, why.why, hint=why.hint))
 
     def _replace(self, kind: bytes, name: bytes, report: Report) -> None:
         """Send what the server cannot parse instead of a message of `kind`."""

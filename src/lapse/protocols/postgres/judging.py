@@ -15,6 +15,8 @@ from lapse.domain.guards import Guard
 from lapse.domain.guards import StatementClass as Class
 from lapse.domain.regexes import regex_found
 from lapse.domain.wildcards import wildcard_match
+from lapse.protocols.postgres.backend import SqlState
+from lapse.protocols.postgres.parser import NotSql
 from lapse.protocols.postgres.statements import Judged, Setting, Table, judged
 
 READ_ONLY, READ_ONLY_NOW = "default_transaction_read_only", "transaction_read_only"
@@ -38,11 +40,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`why` is one sentence: the rule that refuses the statement, or makes it wait for an approver."""
+    """`why` is one sentence: the rule that refuses the statement, or makes it wait for an approver.
+
+    `sqlstate` is the code of the error that whoever sent it gets.
+    """
 
     outcome: Outcome
     why: str = ""
     hint: str = ""
+    sqlstate: SqlState = SqlState.INSUFFICIENT_PRIVILEGE
 
 
 ALLOWED = Verdict(Outcome.ALLOWED)
@@ -78,6 +84,8 @@ def verdict(guard: Guard, text: bytes, encoding: str = "UTF8") -> Verdict:
         if not judging:
             return ALLOWED
         _refuse(guard, words, found)
+    except NotSql as error:
+        return Verdict(Outcome.REFUSED, error.message, error.hint, SqlState.SYNTAX_ERROR)
     except Refused as error:
         return Verdict(Outcome.REFUSED, error.message, error.hint)
     return _held(guard, words, found)

@@ -30,6 +30,10 @@ _FLAT: Final = frozenset(
 Tree = dict[str, Any]
 
 
+class NotSql(Refused):
+    """PostgreSQL's grammar does not know the text: a mistake of whoever wrote it, rather than something forbidden."""
+
+
 def check_parser() -> None:
     """Raise `Unavailable` if statements cannot be judged here."""
     _library()
@@ -39,7 +43,8 @@ def parse(text: str) -> list[Tree]:
     """The trees of the statements in `text`, each a mapping with one key, its node's name.
 
     Raises:
-        Refused: it is not SQL that can be judged; the sentence says why.
+        NotSql: it is not SQL.
+        Refused: it cannot be judged; the sentence says why.
         Unavailable: the parser is not installed.
     """
     library = _library()
@@ -52,7 +57,7 @@ def parse(text: str) -> list[Tree]:
     try:
         if result.error:
             problem = result.error.contents.message.decode("utf-8", "replace")
-            raise Refused(f"the statement cannot be judged: {problem}")
+            raise NotSql(f"the statement cannot be judged: {problem}")
         tree = json.loads(result.parse_tree)
     except (RecursionError, ValueError):
         raise Refused("the statement is nested too deep to be judged", hint="split it into several") from None
@@ -70,7 +75,7 @@ def _nesting(text: str) -> int:
     try:
         return sum(token.token not in flat for token in scan(text).tokens)
     except PgQueryError as error:
-        raise Refused(f"the statement cannot be judged: {error}") from None
+        raise NotSql(f"the statement cannot be judged: {error}") from None
 
 
 @cache
