@@ -44,7 +44,7 @@ class SshPlane(FakePlane):
             "lapse session",
             orders.valid_between(datetime.now(UTC), datetime.now(UTC) + HOUR),
             orders.for_principals(f"{admission.session.resource}/{upstream.user}"),
-            orders.permitting("permit-pty", "permit-port-forwarding"),
+            orders.permitting("permit-agent-forwarding", "permit-pty", "permit-port-forwarding"),
         )
         return replace(admission, upstream=replace(upstream, certificate=self.authority.sign_ssh(wanted)))
 
@@ -76,7 +76,7 @@ class SshFront:
             "lapse grant of alice",
             orders.valid_between(datetime.now(UTC), datetime.now(UTC) + life),
             orders.for_principals("lapse-gateway"),
-            orders.permitting("permit-pty", "permit-port-forwarding"),
+            orders.permitting("permit-agent-forwarding", "permit-pty", "permit-port-forwarding"),
         )
         private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         _write(self.folder / "id", private, 0o600)
@@ -101,7 +101,6 @@ class SshFront:
             IdentityFile {self.folder}/id
             CertificateFile {self.folder}/id-cert.pub
             IdentitiesOnly yes
-            IdentityAgent none
             UserKnownHostsFile {self.folder}/known_hosts
             StrictHostKeyChecking accept-new
             BatchMode yes

@@ -106,7 +106,6 @@ def _config(folder: Path, found: dict[str, Any], host: str, port: str) -> str:
             f"    IdentityFile {folder / FILES['key']}",
             f"    CertificateFile {folder / FILES['certificate']}",
             "    IdentitiesOnly yes",
-            "    IdentityAgent none",
             f"    UserKnownHostsFile {folder / FILES['known']}",
             "    GlobalKnownHostsFile none",
             "    StrictHostKeyChecking yes",

@@ -1,27 +1,30 @@
-"""Local forwarding: a connection that the host makes for the client, with its bytes counted. Used by `session`."""
+"""Connections that are forwarded, either way: what comes out of one side goes into the other, and is counted.
+
+Used by `session`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import asyncssh
 
 OnClose = Callable[[dict[str, int]], None]
+Connect = Callable[[Callable[[], "_Side"]], Awaitable[object]]
+"""Opens the connection whose session is what the function that it is given makes."""
 
 
-async def forwarded(
-    host: asyncssh.SSHClientConnection, to: str, port: int, *, on_close: OnClose, passing: Callable[[], bool]
-) -> _Side:
-    """The client's side of a connection to `to` from the host. Data passes while `passing` says so.
+async def joined(connect: Connect, *, on_close: OnClose, passing: Callable[[], bool]) -> _Side:
+    """The near side of a connection whose far side `connect` opens. Data passes while `passing` says so.
 
     Raises:
-        asyncssh.ChannelOpenError: the host does not connect.
+        asyncssh.ChannelOpenError: the far side does not connect.
     """
-    client, far = _Side(passing, on_close), _Side(passing)
-    client.other, far.other = far, client
-    await host.create_connection(lambda: far, to, port, encoding=None)
-    return client
+    near, far = _Side(passing, on_close), _Side(passing)
+    near.other, far.other = far, near
+    await connect(lambda: far)
+    return near
 
 
 class _Side(asyncssh.SSHTCPSession[bytes]):

@@ -14,12 +14,14 @@ from lapse.domain.errors import LapseError, Refused
 from lapse.domain.sessions import SessionEnd
 from lapse.gateway.context import Connection, GatewayContext, ProtocolServer
 from lapse.gateway.parting import Parting
+from lapse.gateway.ssh.agents import AgentSocket, agent_socket
 from lapse.gateway.ssh.channels import NoChannel
 from lapse.gateway.ssh.jumping import through
 from lapse.gateway.ssh.login import PROTOCOL, Reception, Visitor, user_ca
 from lapse.gateway.ssh.session import SshSession
 from lapse.gateway.ssh.upstream import CLIENT_CIPHERS, WINDOW, FreshKey, log_in
 from lapse.ports import Attempt, Cut
+from lapse.protocols.ssh.native import parse_native
 
 LONGEST_PROGRAM = 100
 HOST_PACE = 0.002
@@ -89,7 +91,7 @@ class SshServer:
             server_version="lapse",
             encoding=None,
             line_editor=False,
-            agent_forwarding=False,
+            agent_forwarding=True,
             x11_forwarding=False,
             gss_host=None,
             encryption_algs=CLIENT_CIPHERS,
@@ -122,6 +124,9 @@ class Guest(asyncssh.SSHServer):
         """See `asyncssh.SSHServer`."""
         self._connection = conn
         self._reception.watch(conn)
+        self._lend_agent = conn.create_agent_listener
+        # The library decides by what the client has shown, not by what it may do here.
+        setattr(conn, "create_agent_listener", self._agent_requested)  # noqa: B010  a method is replaced
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  as asyncssh calls it
         """See `asyncssh.SSHServer`."""
@@ -151,6 +156,10 @@ class Guest(asyncssh.SSHServer):
                 return False
             return through(lambda sock: self._jump(sock, visitor))
         return self._forward(dest_host, dest_port, orig_host, orig_port)
+
+    def server_requested(self, listen_host: str, listen_port: int) -> Any:
+        """An address at which the host should listen for the client."""
+        return self._listen(listen_host, listen_port)
 
     async def stay(self, talking: asyncssh.SSHServerConnection) -> None:
         """Serve it until it is over."""
@@ -202,15 +211,27 @@ class Guest(asyncssh.SSHServer):
                 await asyncio.wait_for(talking.wait_closed(), LAST_WORDS)
 
     async def _joined(self, talking: asyncssh.SSHServerConnection, live: Any, key: FreshKey) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            agent = None
+            if "agent" in parse_native(live.admission.native).permit:
+                agent = await stack.enter_async_context(agent_socket())
+            await self._with_host(talking, live, key, agent)
+
+    async def _with_host(
+        self, talking: asyncssh.SSHServerConnection, live: Any, key: FreshKey, agent: AgentSocket | None
+    ) -> None:
         context = self._server.context
+        seconds = context.limits.connect_timeout.total_seconds()
         try:
-            host = await log_in(live.admission.upstream, key, context.limits.connect_timeout.total_seconds())
+            host = await log_in(live.admission.upstream, key, seconds, agent=agent.path if agent else None)
         except LapseError:
             live.cut(Cut(session_id=live.id, reason=SessionEnd.FAILED))
             raise
         try:
             session = SshSession(context, live, talking, host)
             session.begin()
+            if agent is not None:
+                agent.reached = session.agent_reached
             if not self._session.done():
                 self._session.set_result(session)
             await session.run()
@@ -244,6 +265,23 @@ class Guest(asyncssh.SSHServer):
         except LapseError as error:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, f"lapse: {error.message}") from None
         return await session.forward(host, port, orig_host, orig_port)
+
+    async def _listen(self, host: str, port: int) -> asyncssh.SSHListener | bool:
+        visitor = self._reception.visitor
+        if visitor is None or visitor.jumps:
+            return False
+        self._wanted.set()
+        try:
+            session = await asyncio.shield(self._session)
+        except LapseError:
+            return False
+        return await session.listen_on_host(host, port)
+
+    async def _agent_requested(self) -> bool:
+        """A client asks this on a channel, and channels are given out by its session."""
+        if not self._session.done() or self._session.exception() is not None:
+            return False
+        return self._session.result().agent_wanted() and await self._lend_agent()
 
     async def _jump(self, sock: socket.socket, visitor: Visitor) -> None:
         await self._server.talk(sock, self._client, lambda: None, visitor, resource=visitor.credential.resource)

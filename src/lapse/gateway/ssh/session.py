@@ -18,15 +18,18 @@ from lapse.domain.errors import LapseError, Unavailable
 from lapse.domain.sessions import SessionEnd, SessionUse
 from lapse.gateway.context import GatewayContext
 from lapse.gateway.live import Ending, LiveSession
+from lapse.gateway.ssh.agents import passed
 from lapse.gateway.ssh.asking import Asked
 from lapse.gateway.ssh.channels import ClientChannel, HostChannel, environment
-from lapse.gateway.ssh.forwarding import forwarded
+from lapse.gateway.ssh.forwarding import Connect, joined
 from lapse.gateway.telling import told_end, told_ending
 from lapse.ports import Cut
 from lapse.protocols.recording import FrameKind
 from lapse.protocols.ssh.native import parse_native
 from lapse.protocols.ssh.permit import Permit
 
+MOST_LISTENERS = 16
+"""Addresses at which a host listens for one session."""
 _BY_APPLICATION = 11
 """Why a connection is closed (RFC 4253, 11.1)."""
 _LAST_WORDS = 0.02
@@ -50,6 +53,7 @@ class SshSession:
         self._numbers = 0
         self._kinds: Counter[str] = Counter()
         self._refused = 0
+        self._listening = 0
         self._before = SessionUse()
         self._tasks: set[asyncio.Task[None]] = set()
         self._catching_up = False
@@ -93,19 +97,71 @@ class SshSession:
     async def forward(self, host: str, port: int, orig_host: str, orig_port: int) -> Any:
         """A connection from the host to elsewhere, where the entitlement permits it; the client's side of it."""
         event = {"kind": "local", "to": f"{host}:{port}", "from": f"{orig_host}:{orig_port}"}
-        if "forward-local" not in self.permit:
-            self._refused += 1
-            self._tunnel(event | {"event": "refused"})
+        if not self._permitted("forward-local", event):
             raise asyncssh.ChannelOpenError(
                 asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "lapse: forwarding is not permitted"
             )
-        self._kinds["forward"] += 1
+        return await self._joined(event, lambda far: self._host.create_connection(far, host, port, encoding=None))
+
+    async def listen_on_host(self, host: str, port: int) -> asyncssh.SSHListener | bool:
+        """Let the host listen, and forward what connects there to the client; False: it is not permitted, or fails."""
+        event: dict[str, Any] = {"kind": "remote", "at": f"{host}:{port}"}
+        if not self._permitted("forward-remote", event):
+            return False
+        if self._listening >= MOST_LISTENERS:
+            self._tunnel(event | {"event": "failed"})
+            return False
+        self._listening += 1
+        told: list[int] = [port] if port else []
+
+        async def connected(orig_host: str, orig_port: int) -> Any:
+            at = told[0] if told else 0
+            return await self._joined(
+                event | {"from": f"{orig_host}:{orig_port}"},
+                lambda far: self._client.create_connection(far, host, at, orig_host, orig_port, encoding=None),
+            )
+
+        try:
+            listener: asyncssh.SSHListener | None = await self._host.create_server(connected, host, port, encoding=None)
+        except (asyncssh.ChannelListenError, asyncssh.Error, OSError):
+            listener = None
+        if listener is None:
+            self._tunnel(event | {"event": "failed"})
+            return False
+        told.append(listener.get_port())
+        self._tunnel(event | {"event": "listening", "at": f"{host}:{told[0]}"})
+        return listener
+
+    def agent_wanted(self) -> bool:
+        """Whether the client may lend the host its agent."""
+        return self._permitted("agent", {"kind": "agent"})
+
+    async def agent_reached(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The host asks the client's agent something."""
+        event = {"kind": "agent"}
+        try:
+            answers, questions = await self._client.open_agent_connection()
+        except asyncssh.Error:
+            return
         self._tunnel(event | {"event": "open"})
-        return await forwarded(
-            self._host, host, port,
+        sizes = await asyncio.gather(passed(reader, questions), passed(answers, writer))
+        self._tunnel(event | {"event": "close", "bytes_in": sizes[1], "bytes_out": sizes[0]})
+
+    def _permitted(self, word: str, event: dict[str, Any]) -> bool:
+        if word in self.permit:
+            self._kinds[event["kind"] if word == "agent" else "forward"] += 1
+            return True
+        self._refused += 1
+        self._tunnel(event | {"event": "refused"})
+        return False
+
+    async def _joined(self, event: dict[str, Any], connect: Connect) -> Any:
+        self._tunnel(event | {"event": "open"})
+        return await joined(
+            connect,
             on_close=lambda sizes: self._tunnel(event | {"event": "close"} | sizes),
             passing=lambda: self.passing,
-        )  # fmt: skip
+        )
 
     def _tunnel(self, event: dict[str, Any]) -> None:
         self.record(FrameKind.TUNNEL, json.dumps(event, separators=(",", ":")).encode())

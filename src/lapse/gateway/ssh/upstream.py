@@ -35,8 +35,10 @@ class FreshKey:
         return cls(private, public_text(key.public_key()))
 
 
-async def log_in(upstream: Upstream, key: FreshKey, seconds: float) -> asyncssh.SSHClientConnection:
-    """A connection as the upstream's account.
+async def log_in(
+    upstream: Upstream, key: FreshKey, seconds: float, *, agent: str | None = None
+) -> asyncssh.SSHClientConnection:
+    """A connection as the upstream's account. `agent` is the path of a socket that the host may reach as an agent.
 
     Raises:
         Unavailable: the host is not reached, shows another key than the pinned ones, or refuses the certificate.
@@ -55,6 +57,7 @@ async def log_in(upstream: Upstream, key: FreshKey, seconds: float) -> asyncssh.
                 server_host_key_algs="default",
                 config=None,
                 agent_path=None,
+                agent_forwarding=agent or False,
                 preferred_auth="publickey",
                 gss_host=None,
                 encryption_algs=CIPHERS,
