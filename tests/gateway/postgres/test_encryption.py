@@ -17,6 +17,8 @@ from lapse.ports import Cut
 from support.postgres import protected_target
 from support.postgres_front import front_of
 
+LIBPQ_OF_3_2 = 180_000
+
 
 async def test_clients_use_tls_with_a_certificate_that_they_verify_and_bind_the_channel(tls_front):
     async with await tls_front.connect(
@@ -49,6 +51,27 @@ async def test_tls_may_begin_directly_and_names_the_protocol(tls_front):
     head = await asyncio.wait_for(reader.readexactly(1), 10)
     assert head == b"R"
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sslnegotiation": "direct"},
+        {"min_protocol_version": "3.2", "max_protocol_version": "3.2"},
+        {"sslnegotiation": "direct", "channel_binding": "require", "max_protocol_version": "3.2"},
+    ],
+)
+async def test_the_newest_libpq_with_what_only_it_can_do(tls_front, options):
+    if psycopg.pq.version() < LIBPQ_OF_3_2:
+        pytest.skip("the libpq here is older than 18")
+    async with await tls_front.connect(sslrootcert=tls_front.roots, sslmode="verify-full", **options) as connection:
+        cursor = await connection.execute("SELECT item FROM orders ORDER BY id LIMIT %s", [1])
+        assert await cursor.fetchone() == ("lamp",)
+        sleeping = asyncio.create_task(connection.execute("SELECT pg_sleep(30)"))
+        await asyncio.sleep(0.2)
+        await connection.cancel_safe(timeout=10)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await sleeping
 
 
 async def test_direct_tls_for_another_protocol_is_hung_up_on(tls_front):

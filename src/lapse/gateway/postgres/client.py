@@ -126,6 +126,8 @@ async def receive(connection: Connection, wire: PlainWire, context: GatewayConte
     found: Client | Cancelling | None = None
     try:
         found = await reception.receive()
+        if found is None:
+            await reception.wire.hang_up()
     finally:
         if found is None:
             reception.wire.abort()

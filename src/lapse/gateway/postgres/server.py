@@ -42,6 +42,7 @@ class PostgresServer:
             # Its connection closes when the server has acted: until then a client waits with its next statement.
             try:
                 await self._cancel(found.request)
+                await found.wire.hang_up()
             finally:
                 found.wire.abort()
         elif found is not None:

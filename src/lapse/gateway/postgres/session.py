@@ -248,6 +248,7 @@ def _report(error: LapseError) -> Report:
 async def _say(client: Client, report: Report) -> None:
     try:
         await client.wire.write(report.error())
+        await client.wire.hang_up()
     except OSError:
         return
 

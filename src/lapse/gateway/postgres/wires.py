@@ -18,6 +18,8 @@ from lapse.gateway.pump import Leg
 from lapse.gateway.tls import end_point_of
 
 HANDSHAKE_SECONDS = 10.0
+GOODBYE_SECONDS = 1.0
+"""How long the other side has to say goodbye, or to take what was written."""
 _READ_AHEAD = 65_536
 
 
@@ -34,6 +36,10 @@ class Wire(Protocol):
 
     def release(self) -> tuple[Leg, bytes]:
         """The connection for the pump, and what was read of it already. The wire is of no more use."""
+        ...
+
+    async def hang_up(self) -> None:
+        """Close in order: what was written arrives, and TLS says its goodbye, which libpq waits for."""
         ...
 
     def abort(self) -> None:
@@ -89,6 +95,10 @@ class PlainWire:
         sock, self._sock = self.sock, None
         return sock, b""
 
+    async def hang_up(self) -> None:
+        """See `Wire`."""
+        self.abort()
+
     def abort(self) -> None:
         """See `Wire`."""
         if self._sock is not None:
@@ -105,6 +115,7 @@ class TlsWire(asyncio.Protocol):
         self._more: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
         self._room.set()
+        self._lost = asyncio.Event()
         self._gone = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -113,8 +124,10 @@ class TlsWire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        if self._transport is None:
+            return
         self._read += data
-        if len(self._read) > _READ_AHEAD and self._transport is not None:
+        if len(self._read) > _READ_AHEAD:
             self._transport.pause_reading()
         self._wake()
 
@@ -127,6 +140,7 @@ class TlsWire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  as asyncio calls it
         """See `asyncio.Protocol`."""
         self._gone = True
+        self._lost.set()
         self._room.set()
         self._wake()
 
@@ -176,6 +190,21 @@ class TlsWire(asyncio.Protocol):
             raise ConnectionResetError("the other side hung up")
         transport.pause_reading()
         return transport, bytes(self._read)
+
+    async def hang_up(self) -> None:
+        """See `Wire`."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        try:
+            transport.resume_reading()  # the other side says goodbye, too
+            transport.close()
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._lost.wait()
+        except (OSError, RuntimeError):
+            return
+        finally:
+            transport.abort()
 
     def abort(self) -> None:
         """See `Wire`."""
