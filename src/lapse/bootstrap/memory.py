@@ -1,14 +1,15 @@
 """Settings of the garbage collector for a long-running process that handles thousands of small values at once.
 
 By default Python looks for cycles after every 700 new objects, which doubles the time in which ten thousand grants end
-together. Values here are frozen and free of cycles; reference counts free them at once.
+together. Values here are frozen and free of cycles; reference counts free them at once. Sessions of a gateway do form
+cycles: the old are looked through often enough that these do not add up.
 """
 
 from __future__ import annotations
 
 import gc
 
-NEW_OBJECTS, YOUNG_PASSES, OLD_PASSES = 100_000, 20, 50
+NEW_OBJECTS, YOUNG_PASSES, OLD_PASSES = 100_000, 20, 10
 
 
 def tune_memory() -> None:
