@@ -81,3 +81,9 @@ class Keeper:
         self.flush()
         if self._catching_up is not None:
             self._catching_up.cancel()
+        # The flow has this, and this had the flow: a session should be free as soon as it is over.
+        self._on_behind = self._on_failed = _nothing
+
+
+def _nothing() -> None:
+    """Nobody is to be told any more."""
