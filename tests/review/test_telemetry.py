@@ -80,6 +80,7 @@ def test_after_a_run_that_fell_silent_nobody_knows_until_its_name_is_back():
 def test_a_gateway_covers_what_it_speaks():
     runs = [a_run("a", 5, 9, protocols=("ssh",)), a_run("b", 0, 9, protocols=("postgresql",)), a_run("c", 2, 9)]
     assert [run.name for run in serving(runs, "postgresql")] == ["b", "c"]
+    assert serving(runs, "") == []  # of what gateways cannot speak they record nothing
 
 
 def test_the_ledger_says_since_when_there_is_no_way_past_the_gateway():

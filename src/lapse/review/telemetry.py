@@ -62,8 +62,8 @@ def coverage_rows(resource: str, runs: Sequence[GatewayRun], only: Sequence[Wind
 
 
 def serving(runs: Iterable[GatewayRun], protocol: str) -> list[GatewayRun]:
-    """Those of `runs` that took sessions of `protocol`, in the order in which they began."""
-    found = (run for run in runs if protocol in run.protocols or not run.protocols)
+    """Those of `runs` that took sessions of `protocol`, in the order in which they began; of no protocol none did."""
+    found = (run for run in runs if protocol and (protocol in run.protocols or not run.protocols))
     return sorted(found, key=lambda run: (run.first_seen, run.id))
 
 
