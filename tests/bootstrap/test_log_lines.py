@@ -69,6 +69,18 @@ def test_what_was_logged_last_is_written_before_the_process_ends():
     assert [json.loads(line)["number"] for line in done.stderr.splitlines()] == list(range(1000))
 
 
+def test_processes_that_share_a_stream_do_not_write_into_the_lines_of_one_another():
+    code = (
+        "import os\n"
+        "for _ in range(3): os.fork()\n"
+        "from lapse.bootstrap.logs import set_up_logs\n"
+        "log = set_up_logs('info')\n"
+        "for number in range(500): log.info('said', number=number)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert sum(json.loads(line)["number"] for line in done.stderr.splitlines()) == 8 * sum(range(500))
+
+
 def test_a_pipe_that_nobody_reads_does_not_stop_the_program():
     code = (
         "from lapse.bootstrap.logs import set_up_logs\n"

@@ -41,7 +41,8 @@ def set_up_logs(level: str) -> Logger:
         structlog.processors.JSONRenderer(),
     ]
     logger = structlog.wrap_logger(
-        structlog.PrintLogger(LogLines(sys.stderr)),  # type: ignore[arg-type]  # it is only written to
+        # A line and its end in one write: gateways of one host share a stream.
+        structlog.WriteLogger(LogLines(sys.stderr)),  # type: ignore[arg-type]  # it is only written to
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(number),
     )
