@@ -37,6 +37,7 @@ __all__ = [
     "RunStatus",
     "Snapshot",
     "SnapshotManifest",
+    "SourceReport",
     "StandingAccess",
     "TableManifest",
     "ValidationResult",
@@ -92,6 +93,29 @@ class TableManifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceReport:
+    """What became of every record of one source of files: `records` = `used` + `rejected` + all `skipped`.
+
+    `place` is the name of the file or folder, `hashes` are SHA-256 (hex) by file, `first_at` to `last_at` is the time
+    that its records are of, `skipped` counts records that are no evidence by reason.
+    """
+
+    kind: str
+    place: str
+    tables: tuple[str, ...]
+    files: int
+    bytes: int
+    records: int
+    used: int
+    rejected: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotManifest:
     """Every table of the evidence, collected or not, and what was wrong with it."""
 
@@ -101,6 +125,8 @@ class SnapshotManifest:
     tables: tuple[TableManifest, ...]
     resources: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    sources: tuple[SourceReport, ...] = ()
+    tool: str = ""
 
     def table(self, name: str) -> TableManifest | None:
         """The manifest of one table."""

@@ -14,15 +14,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lapse import __version__
 from lapse.domain.data import from_data, to_data
 from lapse.domain.errors import Corrupt, InvalidInput, NotFound
 from lapse.ports import Engine
 from lapse.review.columns import EVIDENCE_VERSION, Table
 from lapse.review.evidence import TABLES
-from lapse.review.model import Coverage, Problem, Snapshot, SnapshotManifest, TableManifest
+from lapse.review.model import Coverage, Problem, Snapshot, SnapshotManifest, SourceReport, TableManifest
 from lapse.review.scope import ReviewScope
 
 MANIFEST = "snapshot.json"
+_RECONCILIATIONS = "reconciliations"
 _BATCH = 20_000
 Row = Mapping[str, Any]
 
@@ -58,6 +60,7 @@ class SnapshotWriter:
         self._folder, self._scope, self._now = folder, scope, now
         self._open: dict[str, _Open] = {}
         self._problems: list[Problem] = []
+        self._sources: list[SourceReport] = []
 
     def begin(self, name: str, source: str, query: str = "") -> None:
         """`source` was asked for the table, so that it exists even if there are no rows."""
@@ -104,9 +107,18 @@ class SnapshotWriter:
         """Something was wrong with the evidence; it is shown in the review, never dropped."""
         self._problems.append(problem)
 
+    def report(self, source: SourceReport) -> None:
+        """What became of the records of one source of files."""
+        self._sources.append(source)
+
     def finish(self, resources: Iterable[str]) -> Snapshot:
-        """Close all files, hash them, reconcile the counts and write the manifest."""
-        tables = [self._close(self._open[name]) if name in self._open else _absent(name) for name in TABLES]
+        """Close all files, hash them, reconcile the counts (table `reconciliations`) and write the manifest."""
+        closed = {name: self._close(opened) for name, opened in list(self._open.items())}
+        if _RECONCILIATIONS not in closed:
+            self.begin(_RECONCILIATIONS, "counts of every table collected")
+            self.add(_RECONCILIATIONS, map(_reconciliation, closed.values()))
+            closed[_RECONCILIATIONS] = self._close(self._open[_RECONCILIATIONS])
+        tables = [closed.get(name) or _absent(name) for name in TABLES]
         manifest = SnapshotManifest(
             evidence_version=EVIDENCE_VERSION,
             scope=self._scope,
@@ -114,6 +126,8 @@ class SnapshotWriter:
             tables=tuple(tables),
             resources=tuple(sorted(resources)),
             problems=(*self._problems, *(_mismatch(t) for t in tables if not t.reconciled)),
+            sources=tuple(self._sources),
+            tool=f"lapse {__version__}",
         )
         return _written(self._folder, manifest)
 
@@ -223,6 +237,22 @@ def _written(folder: Path, manifest: SnapshotManifest) -> Snapshot:
 
 def _absent(name: str) -> TableManifest:
     return TableManifest(table=name, coverage=Coverage.ABSENT)
+
+
+def _reconciliation(table: TableManifest) -> Row:
+    read = table.rows + table.rejected + table.left_out
+    lost = [f"{table.rejected} rows could not be read"] if table.rejected else []
+    if not table.reconciled:
+        lost.append(f"{read} rows were read, a second count gives {table.recount}")
+    return {
+        "table_name": table.table,
+        "rows_read": read,
+        "matches": not lost,
+        "rows_counted": table.recount,
+        "rows_rejected": table.rejected,
+        "source": table.source or None,
+        "detail": "; ".join(lost) or None,
+    }
 
 
 def _mismatch(table: TableManifest) -> Problem:
