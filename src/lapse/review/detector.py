@@ -2,7 +2,7 @@
 
 Guarantee: a detector whose evidence is missing, or which found nothing in evidence that is incomplete, is `not
 assessed`, never clear. A finding's fingerprint depends on detector, resource, principal and subject alone, so the
-same problem keeps it from review to review. Called by the stages; `docs/detectors.md` is generated from the files.
+same problem keeps it from review to review. Called by the stages.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Parameter:
 class Detector:
     """One question to the evidence. `needs` tables must be there, `optional` ones count as empty if they are not.
 
+    Of each group in `one_of` at least one must be there; the others of it count as empty.
     `sql` returns subject, principal, resource, summary, optionally severity, and then columns of evidence.
     """
 
@@ -58,7 +59,18 @@ class Detector:
     clauses: tuple[str, ...]
     remediation: str
     would_clear: str
+    one_of: tuple[tuple[str, ...], ...] = ()
     sql: str = ""
+
+    @property
+    def spare(self) -> tuple[str, ...]:
+        """Tables that count as empty where they are not there."""
+        return (*self.optional, *(table for group in self.one_of for table in group))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table that it reads."""
+        return (*self.needs, *self.spare)
 
     @property
     def sql_sha256(self) -> str:
@@ -91,7 +103,7 @@ def parse_detector(text: str, name: str) -> Detector:
     except YAMLError as error:
         raise InvalidInput(f"the front matter of `{shown(name)}` is not YAML: {shown(str(error), 200)}") from None
     detector = replace(from_data(Detector, data), sql=text[match.end() :])
-    unknown = [table for table in (*detector.needs, *detector.optional) if table not in TABLES]
+    unknown = [table for table in detector.tables if table not in TABLES]
     if unknown:
         raise InvalidInput(f"`{shown(name)}` needs `{shown(unknown[0])}`, which is not an evidence table")
     return detector
@@ -122,18 +134,24 @@ def run_detector(
 ) -> tuple[tuple[Finding, ...], DetectorRun]:
     """What one detector finds; `NOT_ASSESSED` names the tables that are missing or incomplete."""
     parameters = _parameters(detector, manifest)
-    missing = tuple(table for table in detector.needs if table not in manifest.present)
+    missing = missing_tables(detector, manifest)
     run = _run(detector, manifest, parameters)
     if missing:
         names = ", ".join(f"`{table}`" for table in missing)
         return (), replace(run, missing=missing, reason=f"there is no evidence in {names}")
-    rows = engine.query(with_absent(detector.sql, detector.optional, manifest), {**times(manifest), **parameters})
+    rows = engine.query(with_absent(detector.sql, detector.spare, manifest), {**times(manifest), **parameters})
     findings = _findings(detector, manifest, rows)
-    partial = _partial(detector.needs, manifest)
+    partial = _partial((*detector.needs, *(t for group in detector.one_of for t in group)), manifest)
     if partial and not findings:
         return (), replace(run, missing=tuple(partial), reason="; ".join(partial.values()))
     status = RunStatus.FOUND if findings else RunStatus.CLEAR
     return findings, replace(run, status=status, findings=len(findings))
+
+
+def missing_tables(detector: Detector, manifest: SnapshotManifest) -> tuple[str, ...]:
+    """The tables without which it cannot be assessed; a group of which any one would do is spelt `a or b`."""
+    groups = [" or ".join(group) for group in detector.one_of if not manifest.present.intersection(group)]
+    return (*(table for table in detector.needs if table not in manifest.present), *groups)
 
 
 def fingerprint(detector: str, resource: str, principal: str, subject: str) -> str:
@@ -143,8 +161,8 @@ def fingerprint(detector: str, resource: str, principal: str, subject: str) -> s
 
 
 def _run(detector: Detector, manifest: SnapshotManifest, parameters: Mapping[str, Json]) -> DetectorRun:
-    tables = (*detector.needs, *detector.optional)
-    absent = [f"`{t}` is not there and counts as empty" for t in detector.optional if t not in manifest.present]
+    tables = detector.tables
+    absent = [f"`{t}` is not there and counts as empty" for t in detector.spare if t not in manifest.present]
     return DetectorRun(
         detector=detector.id,
         version=detector.version,
@@ -218,7 +236,8 @@ def _findings(detector: Detector, manifest: SnapshotManifest, rows: Iterable[Map
 
 
 def _coverage(detector: Detector, manifest: SnapshotManifest) -> str:
-    tables = [table for name in detector.needs if (table := manifest.table(name)) is not None]
+    names = (*detector.needs, *(name for group in detector.one_of for name in group))
+    tables = [table for name in names if (table := manifest.table(name)) is not None and table.file]
     return ", ".join(f"{t.table}: {t.rows} rows, {t.coverage}" for t in tables)
 
 
@@ -231,39 +250,3 @@ def _json(value: Any) -> Json:
 
 def _order(detector: str) -> tuple[str, int]:
     return detector[:1], int(detector[1:]) if detector[1:].isdigit() else 0
-
-
-def detectors_markdown() -> str:
-    """The text of `docs/detectors.md`."""
-    lines = [
-        "# Detectors",
-        "",
-        "What a review looks for. Each is one SQL file over the [evidence tables](evidence.md), with cases.",
-        "Generated from those files. A detector whose tables are missing is reported as not assessed, never as passed.",
-        "`fact` is decidable from the record and may recommend revocation; `advice` never does by itself.",
-        "",
-        "| id | title | severity | confidence | step |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [f"| {d.id} | {d.title} | {d.severity} | {d.confidence} | {d.step} |" for d in all_detectors()]
-    for d in all_detectors():
-        lines += _section(d)
-    return "\n".join(lines) + "\n"
-
-
-def _section(d: Detector) -> list[str]:
-    tables = ", ".join(f"`{table}`" for table in d.needs)
-    optional = ", ".join(f"`{table}`" for table in d.optional)
-    thresholds = [f"- `{name}` = {p.default}: {p.doc}" for name, p in d.parameters.items()]
-    return [
-        "",
-        f"## {d.id} {d.title}",
-        "",
-        d.question,
-        "",
-        f"- Needs {tables}" + (f"; uses {optional} where there" if optional else ""),
-        f"- Evidence for: {', '.join(d.clauses)}",
-        f"- What to do: {d.remediation}",
-        f"- Would clear: {d.would_clear}",
-        *thresholds,
-    ]

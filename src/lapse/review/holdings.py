@@ -85,7 +85,7 @@ held AS (
         COALESCE(a.managed, FALSE) AND NOT COALESCE(a.baseline, TRUE),
         (SELECT min(e.owner || ' until ' || strftime(e.until, '%Y-%m-%d')) FROM exceptions e
             WHERE e.resource = a.resource AND e.account = a.account
-                AND (e.role IS NULL OR e.role = a.role) AND e.until > $as_of),
+                AND (e.role IS NULL OR e.role = a.role) AND e.finding IS NULL AND e.until > $as_of),
         $period_start, LEAST(CAST($period_end AS TIMESTAMPTZ), CAST($as_of AS TIMESTAMPTZ))
     FROM access_observed a
     WHERE a.grant_id IS NULL AND COALESCE(a.can_login, TRUE) AND substr(a.account, 1, 3) <> 'pg_'

@@ -48,6 +48,6 @@ WHERE a.holding <> 'nested'
         WHERE e.resource = a.resource
             AND e.account = a.account
             AND (e.role IS NULL OR e.role = a.role)
-            AND e.until > $as_of
+            AND e.owner IS NOT NULL AND e.finding IS NULL AND e.until > $as_of
     )
 ORDER BY 1

@@ -34,7 +34,8 @@ WHERE c.can_login
     AND COALESCE(a.baseline, TRUE)
     AND NOT EXISTS (
         SELECT 1 FROM exceptions e
-        WHERE e.resource = c.resource AND e.account = c.account AND e.until > $as_of
+        WHERE e.resource = c.resource AND e.account = c.account AND e.finding IS NULL
+            AND e.owner IS NOT NULL AND e.until > $as_of
     )
 GROUP BY c.resource, c.account, c.principal, c.powers, c.last_activity, c.observed_at
 ORDER BY 1

@@ -36,6 +36,7 @@ WHERE c.observed
     )
     AND NOT EXISTS (
         SELECT 1 FROM exceptions e
-        WHERE e.resource = c.resource AND e.account = c.account AND e.until > $as_of
+        WHERE e.resource = c.resource AND e.account = c.account AND e.finding IS NULL
+            AND e.owner IS NOT NULL AND e.until > $as_of
     )
 ORDER BY 1
