@@ -62,6 +62,15 @@ class Identities:
             known = self._links[key] = self._resolved(resource, account, hints or Hints())
         return known.principal
 
+    def named_by(self, hints: Hints) -> str | None:
+        """Whom `hints` name by themselves, whatever account they were found with; None where nobody or several.
+
+        For one of several credentials of an account; it decides nothing about the account, and is not remembered.
+        """
+        found = (names for _, _, names in self._hinted(hints) if names)
+        names = next(found, frozenset[str]())
+        return next(iter(names)) if len(names) == 1 else None
+
     def rows(self) -> Iterator[Row]:
         """Rows of `account_links`, by resource and account."""
         for (resource, account), link in sorted(self._links.items()):
@@ -88,14 +97,19 @@ class Identities:
     def _candidates(self, resource: str, account: str, hints: Hints) -> Iterable[tuple[str, str, frozenset[str]]]:
         rules, nobody, name = self._rules, frozenset[str](), account.lower()
         yield "mapping", account, rules.mapping.get((resource, name), rules.mapping.get(("*", name), nobody))
-        if hints.key:
-            yield "ssh key", hints.key, rules.keys.get(hints.key, nobody)
-        for mail in (hints.mail.lower(), name):
-            if "@" in mail:
-                yield "mail", mail, rules.mails.get(mail, nobody)
+        yield from self._hinted(hints)
+        if "@" in name:
+            yield "mail", name, rules.mails.get(name, nobody)
         if hints.session:
             yield "session", hints.session, self._by_name(hints.session.lower())
         yield "login", account, rules.logins.get(name, nobody)
+
+    def _hinted(self, hints: Hints) -> Iterable[tuple[str, str, frozenset[str]]]:
+        mail = hints.mail.lower()
+        if hints.key:
+            yield "ssh key", hints.key, self._rules.keys.get(hints.key, frozenset())
+        if "@" in mail:
+            yield "mail", mail, self._rules.mails.get(mail, frozenset())
 
     def _by_name(self, name: str) -> frozenset[str]:
         return self._rules.mails.get(name) or self._rules.logins.get(name) or frozenset()

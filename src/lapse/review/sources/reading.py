@@ -117,6 +117,10 @@ class Reading:
         """Whom `account` of `resource` belongs to; what could not be resolved is listed in `account_links`."""
         return self._identities.of(resource, account, hints)
 
+    def named_by(self, hints: Hints) -> str | None:
+        """Whom `hints` alone name: the holder of one credential, where several open one account."""
+        return self._identities.named_by(hints)
+
     def finish(self) -> SourceReport:
         """Write what waits; says what became of every record."""
         for table, rows in self._waiting.items():
