@@ -137,6 +137,18 @@ class ObservedPrivilege:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedEscalation:
+    """Whoever is or holds `from_name` can get `to_name` (an account, a role or a `(power)`), though nobody gave it.
+
+    Memberships and powers are no such steps: they are observed as what they are. `how` says what makes it possible.
+    """
+
+    from_name: str
+    to_name: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One read of a target. `gaps` lists what could not be read; with gaps it is not the full population.
 
@@ -151,6 +163,7 @@ class Observation:
     accounts: tuple[ObservedAccount, ...] = ()
     memberships: tuple[ObservedMembership, ...] = ()
     privileges: tuple[ObservedPrivilege, ...] = ()
+    escalations: tuple[ObservedEscalation, ...] = ()
     gaps: tuple[str, ...] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
     own_account: str = ""

@@ -35,10 +35,14 @@ class ClaimEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffEffect:
-    """How the answers change. `missing` says why that is not known; then the rest says nothing."""
+    """How the answers change. `missing` says why that is not known; then the rest says nothing.
+
+    `widens`: somebody can have more, or have it more easily; None is not known.
+    """
 
     missing: str = ""
     equivalent: bool = False
+    widens: bool | None = None
     lines: tuple[str, ...] = ()
 
 

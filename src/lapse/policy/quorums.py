@@ -59,6 +59,15 @@ def quorum_reaches(policy: Policy, catalog: Catalog) -> Iterator[QuorumReach]:
                     yield reach
 
 
+def eligible(policy: Policy, catalog: Catalog) -> Iterator[tuple[Offer, Entitlement, Sequence[str]]]:
+    """Who may ask for what by which offer, conditions on the single request aside."""
+    people = _People(policy, catalog)
+    for offer in policy.offers:
+        for entitlement in catalog.entitlements():
+            if selects(offer.selector, entitlement, catalog):
+                yield offer, entitlement, people.candidates(offer)
+
+
 def quorum_words(reach: QuorumReach) -> str:
     """What is wrong with it, as a clause."""
     return (
@@ -130,14 +139,14 @@ class _People:
         managed = "manager" in parties
         counts: Counter[Hashable] = Counter()
         first: dict[Hashable, str] = {}
-        for name in self._candidates(offer):
+        for name in self.candidates(offer):
             manager = self._catalog.principals[name].manager if managed else ""
             key = (self._catalog.humans_behind(name) & (pool | self._catalog.persons_in(manager)), manager)
             counts[key] += 1
             first.setdefault(key, name)
         return {key: (first[key], count) for key, count in counts.items()}
 
-    def _candidates(self, offer: Offer) -> tuple[str, ...]:
+    def candidates(self, offer: Offer) -> tuple[str, ...]:
         """Who may hold what the offer gives."""
         selector = offer.selector
         key = (selector.to, selector.kinds)

@@ -117,8 +117,9 @@ async def audit(desk: Desk, actor: Actor, review_id: str) -> AuditResult:
     review, _ = await _at(desk, actor, review_id, ReviewEvent.AUDIT)
     with _stages(desk, review_id) as stages:
         result = stages.audit()
+        hashes = dict(stages.snapshot.manifest.hashes)
     _keep(desk, review_id, "audit", result)
-    await _advance(desk, actor, review, ReviewEvent.AUDIT, {})
+    await _advance(desk, actor, review, ReviewEvent.AUDIT, hashes)
     return result
 
 

@@ -19,13 +19,21 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.resources import Resource
 from lapse.ports import Reader, Store
 from lapse.review import rows
+from lapse.review.frame import Population
 from lapse.review.imports import PEOPLE, import_folder
 from lapse.review.ledger_rows import read_ledger
 from lapse.review.model import Problem, Snapshot
-from lapse.review.observed import Explanations, access_rows, account_rows, privilege_rows
+from lapse.review.observed import (
+    Explanations,
+    access_rows,
+    account_rows,
+    escalation_rows,
+    privilege_rows,
+    role_privilege_rows,
+)
 from lapse.review.people import People, leaving_rows, principal_rows, read_people
 from lapse.review.policy_evidence import PolicyEvidence
-from lapse.review.population import Population, write_population
+from lapse.review.population import write_population
 from lapse.review.scope import ReviewScope
 from lapse.review.snapshot import SnapshotWriter
 
@@ -33,6 +41,8 @@ _TABLES_OF_OBSERVATION = {
     "accounts": "accounts",
     "access_observed": "memberships",
     "object_privileges": "privileges",
+    "role_privileges": "privileges",
+    "escalation_edges": "memberships",
     "target_reads": "",
 }
 """Evidence tables that an observation fills, and the kind of row whose origin it states."""
@@ -159,6 +169,8 @@ def _write_observations(
         writer.add("accounts", account_rows(observation, why, owner_of))
         writer.add("access_observed", access_rows(observation, why, owner_of))
         writer.add("object_privileges", privilege_rows(observation))
+        writer.add("role_privileges", role_privilege_rows(observation))
+        writer.add("escalation_edges", escalation_rows(observation))
         writer.add("target_reads", [_read_row(observation)])
         for gap in observation.gaps:
             _gap(writer, observation.resource, gap)

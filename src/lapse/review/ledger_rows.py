@@ -14,6 +14,7 @@ from lapse.ledger import canonical
 from lapse.ledger.entry import Entry
 from lapse.ports import LedgerStore
 from lapse.review.model import Problem
+from lapse.review.people_history import PeopleHistory
 from lapse.review.rows import event_row, ledger_row
 from lapse.review.snapshot import SnapshotWriter
 from lapse.review.telemetry import OnlyWindows
@@ -30,10 +31,12 @@ class LedgerFacts:
     decisions: set[str] = field(default_factory=set)
     end_ordered: dict[str, datetime] = field(default_factory=dict)
     only: OnlyWindows = field(default_factory=OnlyWindows)
+    people: PeopleHistory = field(default_factory=PeopleHistory)
 
     def note(self, entry: Entry) -> None:
         """Take in one entry."""
         self.only.note(entry)
+        self.people.note(entry)
         after = entry.after or {}
         if entry.type == "request.created":
             self.requests.add(entry.subject)

@@ -110,6 +110,32 @@ def privilege_rows(observation: Observation) -> Iterator[Row]:
         }
 
 
+def role_privilege_rows(observation: Observation) -> Iterator[Row]:
+    """What each role allows by the rights given to it directly; what it gets from other roles is theirs."""
+    for p in observation.privileges:
+        if p.grantee != "PUBLIC" and not p.on_future:
+            for action in p.privileges:
+                yield {
+                    "resource": observation.resource,
+                    "role": p.grantee,
+                    "action": action,
+                    "object": p.object_name,
+                    "origin": "observed",
+                    "wildcard": p.is_owner,
+                }
+
+
+def escalation_rows(observation: Observation) -> Iterator[Row]:
+    """Every step to more that is no membership and no power."""
+    for step in observation.escalations:
+        yield {
+            "resource": observation.resource,
+            "from_name": step.from_name,
+            "to_name": step.to_name,
+            "how": step.how,
+        }
+
+
 def is_builtin(account: str) -> bool:
     """Whether the server brings the role along; PostgreSQL reserves `pg_` for its own (CREATE ROLE)."""
     return account.startswith("pg_")

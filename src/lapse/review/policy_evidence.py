@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from lapse.domain.catalog import Catalog
 from lapse.policy import parse
 from lapse.policy.proof.outcomes import HOW_TO_INSTALL, installed
-from lapse.policy.quorums import QuorumReach, quorum_reaches
+from lapse.policy.quorums import QuorumReach, eligible, quorum_reaches
 from lapse.policy.rules import Policy
 from lapse.ports import PolicyVersion
 from lapse.review.rows import Row, joined
 
-EFFECTS, PATHS, QUORUMS = "rule_effects", "approval_paths", "quorums"
+EFFECTS, PATHS, QUORUMS, ELIGIBLE = "rule_effects", "approval_paths", "quorums", "eligibilities"
+MOST_ELIGIBLE = 2_000_000
+"""Rows of `eligibilities`; beyond them the rest is a gap."""
 TIME_FOR_IT = 120.0
 """Seconds for each table, after which the rest of it is not known."""
 
@@ -38,15 +41,36 @@ def policy_evidence(version: PolicyVersion | None, catalog: Catalog, clock: Call
         InvalidInput: the stored policy cannot be read; the store holds only policies that could.
     """
     if version is None:
-        return PolicyEvidence(tables={EFFECTS: (), PATHS: (), QUORUMS: ()})
+        return PolicyEvidence(tables={EFFECTS: (), PATHS: (), QUORUMS: (), ELIGIBLE: ()})
     policy, name = parse(version.files), {"policy_version": version.version}
     tables: dict[str, list[Row]] = {QUORUMS: [name | _quorum_row(one) for one in quorum_reaches(policy, catalog)]}
     if not installed():
         why = f"the solver is not installed (`{HOW_TO_INSTALL}`)"
-        return PolicyEvidence(tables, _gaps(tables), dict.fromkeys((EFFECTS, PATHS), why))
+        return _with_eligible(policy, catalog, tables, dict.fromkeys((EFFECTS, PATHS), why))
     tables[EFFECTS] = [name | row for row in _effect_rows(policy, clock)]
     tables[PATHS] = [name | row for row in _path_rows(policy, catalog, clock)]
-    return PolicyEvidence(tables, _gaps(tables))
+    return _with_eligible(policy, catalog, tables, {})
+
+
+def _with_eligible(
+    policy: Policy, catalog: Catalog, tables: Mapping[str, Sequence[Row]], problems: Mapping[str, str]
+) -> PolicyEvidence:
+    rows = list(islice(_eligible_rows(policy, catalog), MOST_ELIGIBLE + 1))
+    gaps = _gaps(tables)
+    if len(rows) > MOST_ELIGIBLE:
+        gaps[ELIGIBLE] = [f"more than {MOST_ELIGIBLE} pairs of person and entitlement, the rest was left out"]
+    return PolicyEvidence({**tables, ELIGIBLE: rows[:MOST_ELIGIBLE]}, gaps, problems)
+
+
+def _eligible_rows(policy: Policy, catalog: Catalog) -> Iterator[Row]:
+    for offer, entitlement, names in eligible(policy, catalog):
+        for name in names:
+            yield {
+                "principal": name,
+                "entitlement": entitlement.name,
+                "resource": entitlement.resource,
+                "offer": offer.name,
+            }
 
 
 def _effect_rows(policy: Policy, clock: Callable[[], float]) -> Iterator[Row]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from lapse.domain.catalog import Catalog
 from lapse.domain.gateways import PROTOCOL_OF
@@ -17,26 +16,15 @@ from lapse.domain.requests import Request
 from lapse.domain.sessions import Session
 from lapse.ports import Page, Reader
 from lapse.review import rows
-from lapse.review.ledger_rows import LedgerFacts
+from lapse.review.frame import Population
 from lapse.review.model import Problem
 from lapse.review.observed import Explanations, explain
 from lapse.review.offers import offer_rows
-from lapse.review.scope import ReviewScope
+from lapse.review.registers import write_registers
 from lapse.review.snapshot import SnapshotWriter
 from lapse.review.telemetry import coverage_rows, serving
 
 _PAGE = 1_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Population:
-    """What is collected and what it is compared with; `at` is now."""
-
-    at: datetime
-    catalog: Catalog
-    resources: frozenset[str]
-    scope: ReviewScope
-    facts: LedgerFacts
 
 
 async def write_population(reader: Reader, population: Population, writer: SnapshotWriter) -> Explanations:
@@ -46,7 +34,7 @@ async def write_population(reader: Reader, population: Population, writer: Snaps
     grants = await _write_grants(reader, population, writer)
     await _write_requests(reader, population, writer, {grant.request_id for grant in grants.kept})
     await _write_use(reader, population, writer)
-    await _write_reviews(reader, population, writer)
+    await write_registers(reader, population, writer)
     drifts = await reader.drifts(open_only=False)
     natives = {e.name: e.native for e in population.catalog.entitlements()}
     return explain(grants.kept, drifts, natives)
@@ -124,11 +112,13 @@ async def _write_requests(reader: Reader, population: Population, writer: Snapsh
 async def _write_use(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
     """Sightings and sessions prove use. Gateways also say when there was none: see `telemetry`."""
     writer.begin("usage", "sightings of the enforcer, sessions through the gateway")
+    writer.begin("sessions", "sessions through the gateway")
     writer.begin("target_reads", "store")
     for name in sorted(population.resources):
         writer.add("usage", map(rows.sighting_row, await reader.sightings(name)))
         async for session in _sessions_of(reader, name, population):
             writer.add("usage", [rows.session_row(session, _native_role(population.catalog, session.entitlement))])
+            writer.add("sessions", [rows.connection_row(session)])
         writer.add("target_reads", map(rows.target_read_row, await reader.target_reads(name)))
     await _write_coverage(reader, population, writer)
 
@@ -146,14 +136,6 @@ async def _write_coverage(reader: Reader, population: Population, writer: Snapsh
         writer.add("coverage", found)
         if not any(row["complete"] for row in found):
             writer.gap("usage", f"{name}: there are ways past the gateway, whose use is not recorded")
-
-
-async def _write_reviews(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
-    writer.begin("review_decisions", "store")
-    for review in await reader.reviews():
-        if review.id != population.scope.review_id:
-            decided = (item for item in await reader.items(review.id) if item.decision is not None)
-            writer.add("review_decisions", map(rows.review_decision_row, decided))
 
 
 def _reconcile(writer: SnapshotWriter, table: str, stored: set[str], recorded: set[str]) -> None:

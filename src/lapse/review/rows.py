@@ -13,7 +13,6 @@ from lapse.domain.grants import Grant
 from lapse.domain.principals import PrincipalKind
 from lapse.domain.requests import Decision, Request
 from lapse.domain.resources import Entitlement, Resource
-from lapse.domain.reviews import Item
 from lapse.domain.sessions import Session, SessionEnd
 from lapse.domain.targets import TargetRead, UseSighting
 from lapse.ledger.entry import Entry
@@ -110,6 +109,7 @@ def request_row(request: Request) -> Row:
         "expires_at": request.expires_at,
         "starts_at": request.starts_at,
         "extends": request.extends,
+        "break_glass": request.terms.break_glass,
         "closed_at": request.closed_at,
         "close_reason": request.close_reason or None,
     }
@@ -173,6 +173,7 @@ def grant_row(grant: Grant, native_role: str | None, ordered_at: datetime | None
         "created_at": grant.created_at,
         "attempts": grant.attempts,
         "last_error": grant.last_error or None,
+        "break_glass": grant.break_glass,
     }
 
 
@@ -204,6 +205,30 @@ def session_row(session: Session, native_role: str | None) -> Row:
         "grant_id": session.grant_id,
         "role": native_role,
         "action": did or statements,
+        "source": f"gateway {session.gateway}",
+        "object": session.place or None,
+        "principal": session.principal,
+        "address": session.client or None,
+        "device": session.program or None,
+        "session_id": session.id,
+    }
+
+
+def connection_row(session: Session) -> Row:
+    """One session through the gateway as a whole."""
+    return {
+        "session_id": session.id,
+        "resource": session.resource,
+        "account": session.account,
+        "started_at": session.started_at,
+        "ended_at": None if session.end_reason is SessionEnd.LOST else session.ended_at,
+        "grant_id": session.grant_id,
+        "principal": session.principal,
+        "protocol": session.protocol,
+        "address": session.client or None,
+        "device": session.program or None,
+        "end_reason": str(session.end_reason) if session.end_reason else None,
+        "recorded": session.recorded,
         "source": f"gateway {session.gateway}",
     }
 
@@ -254,22 +279,6 @@ def event_row(seq: int | None, entry: Entry) -> Row:
         "seq": seq,
         "actor": entry.actor or None,
         "detail": json.dumps(to_data(entry.after), sort_keys=True, ensure_ascii=False),
-    }
-
-
-def review_decision_row(item: Item) -> Row:
-    """One decided item of an earlier review."""
-    return {
-        "item_id": item.id,
-        "review_id": item.review_id,
-        "resource": item.resource,
-        "account": item.account,
-        "role": item.role or None,
-        "decision": str(item.decision),
-        "decided_by": item.decided_by or None,
-        "decided_at": item.decided_at,
-        "carried_out_at": item.carried_out_at,
-        "outcome": item.outcome or None,
     }
 
 

@@ -12,6 +12,7 @@ from typing import Self
 from lapse.ports import Engine
 from lapse.review.adjust import adjust
 from lapse.review.audit import audit
+from lapse.review.escalation import with_admin_paths
 from lapse.review.holdings import holdings
 from lapse.review.model import (
     Adjustments,
@@ -43,7 +44,9 @@ class Stages:
         self._engine.close()
 
     def audit(self) -> AuditResult:
-        """Step 2."""
+        """Step 2; derives `admin_paths` into the snapshot."""
+        self.snapshot = with_admin_paths(self._engine, self.snapshot)
+        register_all(self._engine, self.snapshot)
         return audit(self._engine, self.snapshot)
 
     def validate(self, audited: AuditResult) -> ValidationResult:

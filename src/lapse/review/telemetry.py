@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import TypeAlias
 
 from lapse.domain.data import Json
@@ -91,21 +92,32 @@ def _parts(window: Window, only: Sequence[Window]) -> Iterator[tuple[Window, boo
 def _quiet(runs: Sequence[GatewayRun]) -> Iterator[Window]:
     """Windows between runs in which none was up and nothing that was open before could go on."""
     reached: datetime | None = None
+    following = _following(runs)
     for run in runs:
         if reached is not None and run.first_seen > reached:
             yield reached, run.first_seen
-        known_until = _known_until(run, runs)
+        known_until = _known_until(run, following)
         if known_until is None:
             return
         reached = max(reached or known_until, known_until)
 
 
-def _known_until(run: GatewayRun, runs: Sequence[GatewayRun]) -> datetime | None:
+def _following(runs: Sequence[GatewayRun]) -> Mapping[str, datetime]:
+    """By id of a run, when the next one of the same gateway began; `runs` are in the order in which they began."""
+    found: dict[str, datetime] = {}
+    later: dict[str, datetime] = {}
+    for began, together in groupby(reversed(runs), key=lambda run: run.first_seen):
+        these = list(together)
+        found.update((run.id, later[run.name]) for run in these if run.name in later)
+        later.update((run.name, began) for run in these)
+    return found
+
+
+def _known_until(run: GatewayRun, following: Mapping[str, datetime]) -> datetime | None:
     """From when it is known that nothing of this run goes on; None: it is not known."""
     if run.over_at is not None and run.over_at == run.last_seen:
         return run.last_seen
-    later = (one.first_seen for one in runs if one.name == run.name and one.first_seen > run.first_seen)
-    return min(later, default=None)
+    return following.get(run.id)
 
 
 def _row(resource: str, window: Window, source: str, *, complete: bool) -> Row:

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from lapse.connectors.postgresql import observe_sql as query
+from lapse.connectors.postgresql.escalations import escalations
 from lapse.connectors.postgresql.holdings import OPTIONS_SINCE
 from lapse.connectors.postgresql.nesting import nested
 from lapse.connectors.postgresql.server import Connection, Server
@@ -42,6 +43,7 @@ async def observe_target(server: Server, clock: Clock) -> Observation:
         (me, version, stats), *_ = await _rows(connection, _ME)
         accounts = tuple(_account(row) for row in await _rows(connection, query.ROLES))
         memberships = _memberships(await _rows(connection, _membership_query(connection)))
+        server_version = connection.info.server_version
         shared = [_privilege(row, "") for row in await _rows(connection, query.DATABASE_PRIVILEGES)]
         databases = await _rows(connection, query.DATABASES)
         await connection.execute("COMMIT")
@@ -55,6 +57,7 @@ async def observe_target(server: Server, clock: Clock) -> Observation:
         accounts=accounts,
         memberships=memberships,
         privileges=(*shared, *privileges),
+        escalations=tuple(escalations(accounts, server_version)),
         gaps=tuple(gaps),
         evidence=EVIDENCE,
         own_account=me,

@@ -90,6 +90,13 @@ class PolicyDiff:
         """Whether it is proved that there is no difference."""
         return not self.differences and not self.unknown
 
+    @property
+    def widens(self) -> bool | None:
+        """Whether somebody can have more, or have it more easily; None if that is not known."""
+        if any(one.kind in WIDER for one in self.differences):
+            return True
+        return None if any(one.kind in WIDER for one in self.unknown) else False
+
 
 Seen = Callable[[Terms, Terms], bool]
 

@@ -31,7 +31,7 @@ def diff_effect(old: Policy, new: Policy, *, timeout: timedelta, clock: Callable
     lines = tuple(_diff_lines(found))
     if len(lines) > _MOST_LINES:
         lines = (*lines[:_MOST_LINES], f"and {len(lines) - _MOST_LINES} more lines: see `lapse policy diff`")
-    return DiffEffect(equivalent=found.equivalent, lines=lines)
+    return DiffEffect(equivalent=found.equivalent, widens=found.widens, lines=lines)
 
 
 def _diff_lines(found: PolicyDiff) -> Iterator[str]:
