@@ -13,15 +13,21 @@ from typing import Any, TypeAlias
 
 Row: TypeAlias = dict[str, Any]
 UNRESOLVED = "unresolved"
+_SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hints:
-    """What a record says of the person besides the account: mail address, SSH key fingerprint, session name."""
+    """What a record says of the person besides the account: mail address, SSH key fingerprint, session name.
+
+    `login` is the login name where the account's name has more to it (`user/ann`). A session speaks for itself only:
+    what it says is not remembered of the account, which others use as well.
+    """
 
     mail: str = ""
     key: str = ""
     session: str = ""
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,14 @@ class Identities:
         """The principal behind `account` of `resource`, or None."""
         key = (resource, account)
         known = self._links.get(key)
-        if known is None or (known.principal is None and hints is not None):
-            known = self._links[key] = self._resolved(resource, account, hints or Hints())
-        return known.principal
+        if known is not None and (known.principal is not None or hints is None):
+            return known.principal
+        found = self._resolved(resource, account, hints or Hints())
+        if found.rule == _SESSION:
+            self._links[key] = Link(None, _SESSION, "each session says whose it is")
+        elif known is None or known.rule != _SESSION or found.principal is not None:
+            self._links[key] = found
+        return found.principal
 
     def named_by(self, hints: Hints) -> str | None:
         """Whom `hints` name by themselves, whatever account they were found with; None where nobody or several.
@@ -101,8 +112,9 @@ class Identities:
         if "@" in name:
             yield "mail", name, rules.mails.get(name, nobody)
         if hints.session:
-            yield "session", hints.session, self._by_name(hints.session.lower())
-        yield "login", account, rules.logins.get(name, nobody)
+            yield _SESSION, hints.session, self._by_name(hints.session.lower())
+        login = hints.login or account
+        yield "login", login, rules.logins.get(login.lower(), nobody)
 
     def _hinted(self, hints: Hints) -> Iterable[tuple[str, str, frozenset[str]]]:
         mail = hints.mail.lower()
