@@ -54,6 +54,11 @@ class Reading:
         """How rows of this source name it."""
         return f"{self.kind} {self.place}"
 
+    @property
+    def rejected(self) -> int:
+        """Records that could not be read so far."""
+        return self._rejected
+
     def begin(self, *tables: str) -> None:
         """This source fills `tables`, even if with no rows."""
         for table in tables:

@@ -1,0 +1,84 @@
+"""PostgreSQL's csvlog: records that go over several lines, with the column sets of all versions since 8.3.
+
+Guarantee: a record ends where its quotes do, so what a statement says can never pass for a line of the log. A record
+that was cut off is rejected, and reading goes on with the next line that only a server can have written: inside of a
+quoted text every quote is doubled, and the one that ends it comes before a comma; a user's name has neither. Called by
+`reader`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from lapse.review.sources.clocks import Clock
+from lapse.review.sources.files import LONGEST_LINE
+from lapse.review.sources.postgresql.fields import csv_fields
+from lapse.review.sources.postgresql.lines import LogLine, check_session, clean, read_time
+
+Numbered: TypeAlias = tuple[int, bytes]
+
+COLUMN_SETS = (21, 22, 23, 24, 26)
+"""Columns of 8.3, 8.4, 9.0 to 12, 13, and 14 to 18: each set is the one before with more at its end."""
+
+_APPLICATION, _BACKEND = 22, 23
+_BEGIN = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Za-z0-9+:<>-]{1,40},"[^",\r\n]')
+
+
+class CutOff(bytes):
+    """A record whose end is not there."""
+
+
+def records(numbered: Iterable[Numbered]) -> Iterator[Numbered]:
+    """(number of its first line, bytes) of each record; one without its end comes as `CutOff`."""
+    held: list[bytes] = []
+    began = size = quotes = 0
+    for number, line in numbered:
+        if held and (_BEGIN.match(line) or size > LONGEST_LINE):
+            yield began, CutOff(held[0])
+            held, size, quotes = [], 0, 0
+        if not held:
+            began = number
+        quotes += line.count(b'"')
+        if quotes % 2 == 0:
+            yield began, b"\n".join((*held, line))
+            held, size, quotes = [], 0, 0
+        else:
+            held.append(line)
+            size += len(line) + 1
+    if held:
+        yield began, CutOff(held[0])
+
+
+def read_record(text: str, clock: Clock) -> LogLine:
+    """The line that a record is.
+
+    Raises:
+        ValueError: it is none; the message says why.
+    """
+    fields = csv_fields(clean(text))
+    if len(fields) not in COLUMN_SETS:
+        raise ValueError(f"it has {len(fields)} columns, which no version of PostgreSQL writes")
+    number = int(fields[6]) if fields[6].isascii() and fields[6].isdigit() else 0
+    check_session(fields[5], number)
+    address, _, port = fields[4].rpartition(":")
+    return LogLine(
+        format="csv",
+        at=read_time(fields[0], clock),
+        user=fields[1],
+        database=fields[2],
+        address=address if port.isdigit() else fields[4],
+        session=fields[5],
+        number=number,
+        tag=fields[7],
+        began=fields[8],
+        transaction=fields[9],
+        severity=fields[11],
+        state=fields[12],
+        message=fields[13],
+        context=fields[18],
+        query=fields[19],
+        application=fields[_APPLICATION] if len(fields) > _APPLICATION else "",
+        backend=fields[_BACKEND] if len(fields) > _BACKEND else "",
+    )
