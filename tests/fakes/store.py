@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from fakes.store_gateway import GATEWAY_TABLES, FakeGatewayTransaction
+from fakes.store_reviews import REVIEW_TABLES, FakeReviewTransaction
 from lapse.domain.actors import Token
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
@@ -57,10 +58,11 @@ TABLES = (
     "single",
     "entry",
     *GATEWAY_TABLES,
+    *REVIEW_TABLES,
 )
 
 
-class FakeTransaction(FakeGatewayTransaction):
+class FakeTransaction(FakeGatewayTransaction, FakeReviewTransaction):
     """Reads and writes over copy-on-write tables; implements `ports.Transaction`."""
 
     def __init__(self, tables: Mapping[str, dict[Any, Any]]) -> None:
@@ -387,11 +389,12 @@ class FakeTransaction(FakeGatewayTransaction):
             raise self._fail(f"{table.replace('_', ' ')} `{key}` already exists")
         self._table(table)[key] = value
 
-    def _save(self, table: str, value: Any) -> None:
-        stored = self.tables[table].get(value.id)
+    def _save(self, table: str, value: Any, *, key: str = "") -> None:
+        key = key or value.id
+        stored = self.tables[table].get(key)
         if stored is None or stored.version != value.version - 1:
-            raise self._fail(f"{table} `{value.id}` was changed by somebody else")
-        self._table(table)[value.id] = value
+            raise self._fail(f"{table} `{key}` was changed by somebody else")
+        self._table(table)[key] = value
 
     def _fail(self, message: str) -> Conflict:
         self.failure = Conflict(message)

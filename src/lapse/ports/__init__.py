@@ -24,6 +24,7 @@ from lapse.ports.notices import Notifier
 from lapse.ports.policies import Directory, PolicyVersion, Rotas, TicketSource
 from lapse.ports.store import Reader, Store, Transaction
 from lapse.ports.store_gateway import GatewayReader, GatewayWriter
+from lapse.ports.store_reviews import ReviewReader, ReviewWriter
 from lapse.ports.targets import Connector
 from lapse.protocols.ssh.orders import SshCertificateOrder
 
@@ -49,6 +50,8 @@ __all__ = [
     "Page",
     "PolicyVersion",
     "Reader",
+    "ReviewReader",
+    "ReviewWriter",
     "Rotas",
     "Signer",
     "SshCertificateOrder",

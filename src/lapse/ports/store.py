@@ -23,11 +23,12 @@ from lapse.ports.basics import Page
 from lapse.ports.ledger_store import LedgerStore
 from lapse.ports.policies import PolicyVersion
 from lapse.ports.store_gateway import GatewayReader, GatewayWriter
+from lapse.ports.store_reviews import ReviewReader, ReviewWriter
 
 T = TypeVar("T")
 
 
-class Reader(GatewayReader, Protocol):
+class Reader(GatewayReader, ReviewReader, Protocol):
     """One consistent view of the store. Missing things raise `NotFound`; listings are ordered by id."""
 
     async def request(self, request_id: str) -> Request: ...
@@ -145,7 +146,7 @@ class Reader(GatewayReader, Protocol):
         ...
 
 
-class Transaction(Reader, GatewayWriter, Protocol):
+class Transaction(Reader, GatewayWriter, ReviewWriter, Protocol):
     """A reader that can also write: values and their ledger entries commit together, or not at all.
 
     `save_*` is optimistic: the value's `version` is one more than the stored one, else `Conflict`.

@@ -27,8 +27,10 @@ from lapse.storage.schema import (
     notices,
     policies,
     proposals,
+    removals,
     replies,
     requests,
+    schedules,
     segments,
     sessions,
     templates,
@@ -216,4 +218,6 @@ LAST_ACTIVATION = Query(select(func.coalesce(func.max(policies.c.activation), li
 
 TOKEN_BY_DIGEST = Query(select(tokens.c.doc).where(tokens.c.digest == bindparam("digest")))
 ITEMS_OF = Query(select(items.c.doc).where(items.c.review_id == bindparam("review_id")).order_by(items.c.id))
+REMOVALS_DUE = Query(_due(removals))
+REMOVE_SCHEDULE = Query(delete(schedules).where(schedules.c.id == bindparam("name")))
 REPLY = Query(select(replies.c.call_hash, replies.c.reply).where(replies.c.key == bindparam("key")))

@@ -9,12 +9,15 @@ from lapse.domain.actors import Token
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
 from lapse.domain.delegations import Delegation
+from lapse.domain.exceptions import ReviewException
 from lapse.domain.grants import GRANT_LIFE, Grant, GrantState
 from lapse.domain.locks import Lock
 from lapse.domain.notices import Posting, PostingState
 from lapse.domain.proposals import Proposal
+from lapse.domain.removals import Removal
 from lapse.domain.requests import REQUEST_LIFE, Decision, Request, RequestState
 from lapse.domain.reviews import Item, Review
+from lapse.domain.schedules import ReviewSchedule
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
 from lapse.domain.templates import Template
 from lapse.ports import Page, PolicyVersion
@@ -281,6 +284,34 @@ class SqlReader(SqlGatewayReader):
     async def items(self, review_id: str) -> Sequence[Item]:
         """All items of one review."""
         return await self._where(shelves.ITEMS, review_id=review_id)
+
+    async def exceptions(self) -> Sequence[ReviewException]:
+        """All exceptions, ended or not."""
+        return await self._where(shelves.EXCEPTIONS)
+
+    async def exception(self, exception_id: str) -> ReviewException:
+        """One exception."""
+        return await self._one(shelves.EXCEPTIONS, exception_id)
+
+    async def removals(self, *, resource: str | None = None) -> Sequence[Removal]:
+        """All removals, or those on one resource."""
+        return await self._where(shelves.REMOVALS, resource=resource)
+
+    async def removal(self, removal_id: str) -> Removal:
+        """One removal."""
+        return await self._one(shelves.REMOVALS, removal_id)
+
+    async def removals_due(self, now: datetime, limit: int) -> Sequence[Removal]:
+        """Removals with something to do by `now`, oldest first."""
+        return await self._many(shelves.REMOVALS.documents, queries.REMOVALS_DUE, now=micros(now), limit=limit)
+
+    async def schedules(self) -> Sequence[ReviewSchedule]:
+        """All schedules of reviews, by name."""
+        return await self._where(shelves.SCHEDULES)
+
+    async def schedule(self, name: str) -> ReviewSchedule:
+        """One schedule."""
+        return await self._one(shelves.SCHEDULES, name)
 
     async def idempotent_reply(self, key: str) -> tuple[str, str] | None:
         """(hash of the first call, its reply as JSON) recorded under `key`."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from lapse.storage.guards import GUARDS
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration; a database at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData()
@@ -311,6 +311,22 @@ items = Table(
     _text("doc"),
     Index("items_review", "review_id", "id"),
 )
+
+exceptions = Table("exceptions", metadata, _key(), _number("version"), _text("doc"))
+
+removals = Table(
+    "removals",
+    metadata,
+    _key(),
+    _text("resource"),
+    _number("due_at", nullable=True),
+    _number("version"),
+    _text("doc"),
+    Index("removals_resource", "resource", "id"),
+    _partial("removals_due", _DUE, "due_at", "id"),
+)
+
+schedules = Table("schedules", metadata, _key(), _number("version"), _text("doc"))
 
 replies = Table("replies", metadata, _key("key"), _text("call_hash"), _text("reply"), _number("recorded_at"))
 

@@ -17,6 +17,7 @@ from lapse.domain.actors import Token
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.credentials import Credential
 from lapse.domain.delegations import Delegation
+from lapse.domain.exceptions import ReviewException
 from lapse.domain.gateways import GatewayRun
 from lapse.domain.grants import Grant
 from lapse.domain.holds import Hold, HoldState
@@ -25,9 +26,12 @@ from lapse.domain.notices import Posting, PostingState
 from lapse.domain.principals import Group, Principal
 from lapse.domain.proposals import Proposal, ProposalState
 from lapse.domain.recordings import Segment
+from lapse.domain.removals import OPEN as REMOVALS_OPEN
+from lapse.domain.removals import Removal
 from lapse.domain.requests import Decision, Request, RequestState
 from lapse.domain.resources import Resource
 from lapse.domain.reviews import Item, Review
+from lapse.domain.schedules import ReviewSchedule
 from lapse.domain.sessions import Session, SessionEnd, SessionState
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
 from lapse.domain.templates import Template
@@ -145,6 +149,11 @@ def _hold(hold: Hold) -> tuple[object, ...]:
     return hold.id, hold.session_id, hold.resource, hold.state.value, due, hold.version
 
 
+def _removal(removal: Removal) -> tuple[object, ...]:
+    due = micros(removal.due_at) if removal.state in REMOVALS_OPEN else None
+    return removal.id, removal.resource, due, removal.version
+
+
 REQUESTS = Shelf(schema.requests, Documents(Request, "request"), _request)
 DECISIONS = Shelf(schema.decisions, Documents(Decision, "decision"), lambda d: (d.id, d.request_id))
 GRANTS = Shelf(schema.grants, Documents(Grant, "grant"), _grant)
@@ -173,6 +182,9 @@ DRIFTS = Shelf(schema.drifts, Documents(Drift, "drift"), lambda d: (d.id, d.reso
 TARGET_READS = Shelf(schema.target_reads, Documents(TargetRead, "target read"), lambda r: (r.id, r.resource))
 SIGHTINGS = Shelf(schema.sightings, Documents(UseSighting, "sighting"), lambda s: (s.id, s.resource))
 REVIEWS = Shelf(schema.reviews, Documents(Review, "review"), lambda r: (r.id, r.version))
+EXCEPTIONS = Shelf(schema.exceptions, Documents(ReviewException, "exception"), lambda e: (e.id, e.version))
+REMOVALS = Shelf(schema.removals, Documents(Removal, "removal"), _removal)
+SCHEDULES = Shelf(schema.schedules, Documents(ReviewSchedule, "review schedule"), lambda s: (s.name, s.version))
 ITEMS = Shelf(schema.items, Documents(Item, "item"), lambda i: (i.id, i.review_id, i.version))
 
 POLICY_DOCUMENTS = Documents(PolicyVersion, "policy")

@@ -17,6 +17,7 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.credentials import Credential
 from lapse.domain.delegations import Delegation
 from lapse.domain.errors import Conflict
+from lapse.domain.exceptions import ReviewException
 from lapse.domain.gateways import GatewayRun
 from lapse.domain.grants import Grant
 from lapse.domain.holds import Hold
@@ -24,8 +25,10 @@ from lapse.domain.locks import Lock
 from lapse.domain.notices import Posting
 from lapse.domain.proposals import Proposal
 from lapse.domain.recordings import Segment
+from lapse.domain.removals import Removal
 from lapse.domain.requests import Decision, Request
 from lapse.domain.reviews import Item, Review
+from lapse.domain.schedules import ReviewSchedule
 from lapse.domain.sessions import Session
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
 from lapse.domain.templates import Template
@@ -63,6 +66,9 @@ _SHELVES: tuple[Shelf[Any], ...] = (
     shelves.SIGHTINGS,
     shelves.REVIEWS,
     shelves.ITEMS,
+    shelves.EXCEPTIONS,
+    shelves.REMOVALS,
+    shelves.SCHEDULES,
 )
 _ADD: Mapping[str, Bulk] = {shelf.table.name: bulk_insert(shelf.table) for shelf in _SHELVES}
 _PUT: Mapping[str, Bulk] = {
@@ -84,6 +90,9 @@ _SAVE: Mapping[str, Bulk] = {
     "locks": bulk_save(schema.locks, ("in_force", "version", "doc")),
     "reviews": bulk_save(schema.reviews, ("version", "doc")),
     "items": bulk_save(schema.items, ("version", "doc")),
+    "exceptions": bulk_save(schema.exceptions, ("version", "doc")),
+    "removals": bulk_save(schema.removals, ("due_at", "version", "doc")),
+    "schedules": bulk_save(schema.schedules, ("version", "doc")),
 }
 _PUT_POLICY = bulk_upsert(schema.policies)
 _ADD_REPLY = bulk_insert(schema.replies)
@@ -271,6 +280,35 @@ class SqlTransaction(SqlReader):
     async def save_item(self, item: Item) -> None:
         """A changed item."""
         await self._save(shelves.ITEMS, (item,))
+
+    async def add_exception(self, exception: ReviewException) -> None:
+        """A new exception."""
+        await self._add(shelves.EXCEPTIONS, (exception,))
+
+    async def save_exception(self, exception: ReviewException) -> None:
+        """A changed exception."""
+        await self._save(shelves.EXCEPTIONS, (exception,))
+
+    async def add_removals(self, removals: Sequence[Removal]) -> None:
+        """New removals."""
+        await self._add(shelves.REMOVALS, removals)
+
+    async def save_removals(self, removals: Sequence[Removal]) -> None:
+        """Changed removals."""
+        await self._save(shelves.REMOVALS, removals)
+
+    async def add_schedule(self, schedule: ReviewSchedule) -> None:
+        """A new schedule."""
+        await self._add(shelves.SCHEDULES, (schedule,))
+
+    async def save_schedule(self, schedule: ReviewSchedule) -> None:
+        """A changed schedule."""
+        await self._save(shelves.SCHEDULES, (schedule,))
+
+    async def remove_schedule(self, name: str) -> None:
+        """The schedule is no more."""
+        await self._one(shelves.SCHEDULES, name)
+        await self._link.change(queries.REMOVE_SCHEDULE, name=name)
 
     async def record_reply(self, key: str, call_hash: str, reply: str, at: datetime) -> None:
         """What a call with idempotency key `key` was answered."""

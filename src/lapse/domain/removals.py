@@ -1,0 +1,93 @@
+"""Taking standing access away after a review: first so that it can be given back, then for good.
+
+`REMOVAL_LIFE` is the whole life of a removal. A failure changes no state: it is tried again for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from lapse.domain.lifecycle import Lifecycle
+from lapse.domain.times import Instant
+
+
+class RemovalState(StrEnum):
+    """Where a removal is. `TAKEN` can be given back until its time is over, `GONE` cannot."""
+
+    ASKED = "asked"
+    TAKEN = "taken"
+    GONE = "gone"
+    RETURNING = "returning"
+    RETURNED = "returned"
+
+
+class RemovalEvent(StrEnum):
+    """What can happen to a removal."""
+
+    TAKE = "take"
+    SETTLE = "settle"
+    UNDO = "undo"
+    RETURN = "return"
+
+
+REMOVAL_LIFE: Lifecycle[RemovalState, RemovalEvent] = Lifecycle(
+    what="removal",
+    initial=frozenset({RemovalState.ASKED}),
+    table={
+        (RemovalState.ASKED, RemovalEvent.TAKE): RemovalState.TAKEN,
+        (RemovalState.ASKED, RemovalEvent.UNDO): RemovalState.RETURNING,
+        (RemovalState.TAKEN, RemovalEvent.SETTLE): RemovalState.GONE,
+        (RemovalState.TAKEN, RemovalEvent.UNDO): RemovalState.RETURNING,
+        (RemovalState.RETURNING, RemovalEvent.RETURN): RemovalState.RETURNED,
+    },
+)
+
+OPEN = frozenset({RemovalState.ASKED, RemovalState.TAKEN, RemovalState.RETURNING})
+"""States from which something is still to be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Standing access of `account` to `role` on `resource`, decided to end by review item `id`.
+
+    `due_at` is when the next step is to be taken: at once, at the end of `reversible_until`, or after a failure.
+    `held` is False if the account did not hold the role when it was to be taken away: then nothing is given back.
+    """
+
+    id: str
+    review_id: str
+    resource: str
+    account: str
+    role: str
+    asked_by: str
+    asked_at: Instant
+    reversible_until: Instant
+    due_at: Instant
+    state: RemovalState = RemovalState.ASKED
+    held: bool = True
+    taken_at: Instant | None = None
+    over_at: Instant | None = None
+    attempts: int = 0
+    last_error: str = ""
+    version: int = 0
+
+    def after(self, event: RemovalEvent, *, at: datetime, held: bool | None = None) -> Removal:
+        """This removal after `event`; `Refused` where the lifecycle has no such step."""
+        state = REMOVAL_LIFE.step(self.state, event)
+        return replace(
+            self,
+            state=state,
+            held=self.held if held is None else held,
+            taken_at=at if event is RemovalEvent.TAKE else self.taken_at,
+            over_at=at if state not in OPEN else None,
+            due_at=self.reversible_until if state is RemovalState.TAKEN else at,
+            attempts=0,
+            last_error="",
+            version=self.version + 1,
+        )
+
+    def failed(self, error: str, *, again_at: datetime) -> Removal:
+        """The last step did not work; it is taken again at `again_at`."""
+        return replace(self, attempts=self.attempts + 1, last_error=error, due_at=again_at, version=self.version + 1)
