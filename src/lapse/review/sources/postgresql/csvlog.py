@@ -10,14 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
 
 from lapse.review.sources.clocks import Clock
-from lapse.review.sources.files import LONGEST_LINE
-from lapse.review.sources.postgresql.fields import csv_fields
+from lapse.review.sources.postgresql.fields import Numbered, csv_fields, csv_records
 from lapse.review.sources.postgresql.lines import LogLine, check_session, clean, read_time
-
-Numbered: TypeAlias = tuple[int, bytes]
 
 COLUMN_SETS = (21, 22, 23, 24, 26)
 """Columns of 8.3, 8.4, 9.0 to 12, 13, and 14 to 18: each set is the one before with more at its end."""
@@ -26,29 +22,9 @@ _APPLICATION, _BACKEND = 22, 23
 _BEGIN = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Za-z0-9+:<>-]{1,40},"[^",\r\n]')
 
 
-class CutOff(bytes):
-    """A record whose end is not there."""
-
-
 def records(numbered: Iterable[Numbered]) -> Iterator[Numbered]:
-    """(number of its first line, bytes) of each record; one without its end comes as `CutOff`."""
-    held: list[bytes] = []
-    began = size = quotes = 0
-    for number, line in numbered:
-        if held and (_BEGIN.match(line) or size > LONGEST_LINE):
-            yield began, CutOff(held[0])
-            held, size, quotes = [], 0, 0
-        if not held:
-            began = number
-        quotes += line.count(b'"')
-        if quotes % 2 == 0:
-            yield began, b"\n".join((*held, line))
-            held, size, quotes = [], 0, 0
-        else:
-            held.append(line)
-            size += len(line) + 1
-    if held:
-        yield began, CutOff(held[0])
+    """(number of its first line, bytes) of each record of a csvlog; one without its end comes as `CutOff`."""
+    return csv_records(numbered, _BEGIN)
 
 
 def read_record(text: str, clock: Clock) -> LogLine:

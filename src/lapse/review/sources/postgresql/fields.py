@@ -1,13 +1,50 @@
-"""Fields of one CSV record as PostgreSQL and pgaudit write it, of any length. Called by `csvlog` and `audit`."""
+"""CSV as PostgreSQL and pgaudit write it: records over several lines, fields of any length.
+
+Called by `csvlog`, `audit` and the kind `pg-stat-statements`.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from lapse.review.sources.files import LONGEST_LINE
+
+Numbered: TypeAlias = tuple[int, bytes]
+"""Number of a line, and its bytes."""
 
 _FIELD = re.compile(r'"([^"]*(?:""[^"]*)*)"|([^",\r\n]*)')
 _FIELD_LIMIT = csv.field_size_limit()
+
+
+class CutOff(bytes):
+    """A record whose end is not there."""
+
+
+def csv_records(numbered: Iterable[Numbered], begins: re.Pattern[bytes] | None = None) -> Iterator[Numbered]:
+    """(number of its first line, bytes) of each record: it ends where its quotes do.
+
+    One that has no end comes as `CutOff`. `begins` matches what can only be the beginning of a record, and so ends it.
+    """
+    held: list[bytes] = []
+    began = size = quotes = 0
+    for number, line in numbered:
+        if held and (size > LONGEST_LINE or (begins and begins.match(line))):
+            yield began, CutOff(held[0])
+            held, size, quotes = [], 0, 0
+        if not held:
+            began = number
+        quotes += line.count(b'"')
+        if quotes % 2 == 0:
+            yield began, b"\n".join((*held, line))
+            held, size, quotes = [], 0, 0
+        else:
+            held.append(line)
+            size += len(line) + 1
+    if held:
+        yield began, CutOff(held[0])
 
 
 def csv_fields(text: str) -> list[str]:

@@ -17,7 +17,8 @@ from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 from lapse.review.sources.clocks import Clock
 from lapse.review.sources.files import byte_lines, files_below, name_below, opened
-from lapse.review.sources.postgresql.csvlog import CutOff, read_record, records
+from lapse.review.sources.postgresql.csvlog import read_record, records
+from lapse.review.sources.postgresql.fields import CutOff
 from lapse.review.sources.postgresql.jsonlog import read_object
 from lapse.review.sources.postgresql.lines import LogLine
 from lapse.review.sources.reading import Reading
@@ -27,7 +28,7 @@ Read: TypeAlias = Callable[[str, Clock], LogLine]
 _NAMES = re.compile(r".+\.(?:csv|json)(?:[.-].*)?", re.IGNORECASE)
 _FIRST_TIME = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
 _PEEKED = 1 << 16
-_ODD = "lines that are not UTF-8 were read as Windows-1252"
+ODD = "lines that are not UTF-8 were read as Windows-1252"
 
 
 def log_files(path: Path, reading: Reading) -> list[Path]:
@@ -61,7 +62,7 @@ def lines_of(file: Path, name: str, clock: Clock, reading: Reading) -> Iterator[
     odd = 0
     read: Read = read_object if is_json else read_record
     for number, data in found if is_json else records(found):
-        text, is_odd = _text(data)
+        text, is_odd = text_of(data)
         odd += is_odd
         if isinstance(data, CutOff):
             reading.reject(f"{name}:{number}", "the record is cut off: its quotes are never closed")
@@ -71,10 +72,11 @@ def lines_of(file: Path, name: str, clock: Clock, reading: Reading) -> Iterator[
             except (ValueError, OverflowError) as error:
                 reading.reject(f"{name}:{number}", str(error))
     if odd:
-        reading.problem("", _ODD, rows=odd, examples=[name])
+        reading.problem("", ODD, rows=odd, examples=[name])
 
 
-def _text(data: bytes) -> tuple[str, bool]:
+def text_of(data: bytes) -> tuple[str, bool]:
+    """`data` as text, and whether it is not UTF-8: then it is read as Windows-1252."""
     try:
         return data.decode().removeprefix("\ufeff"), False
     except UnicodeDecodeError:
