@@ -27,6 +27,7 @@ __all__ = [
     "Exposure",
     "LagBucket",
     "LagQuantile",
+    "PastReview",
     "Pattern",
     "Period",
     "PolicyProposal",
@@ -369,8 +370,23 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastReview:
+    """What later reviews must know of one: which detectors were `assessed` over which resources, what they found."""
+
+    review_id: str
+    at: datetime
+    resources: tuple[str, ...] = ()
+    assessed: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewResult:
-    """All stages of one review. `items` are the validated ones with the findings of every stage linked."""
+    """All stages of one review. `items` are the validated ones with the findings of every stage linked.
+
+    `gone` are findings of the review before that are not there any more: fixed, or not known where their detector
+    could not be assessed.
+    """
 
     scope: ReviewScope
     snapshot: Snapshot
@@ -379,6 +395,7 @@ class ReviewResult:
     workflows: WorkflowResult
     adjustments: Adjustments
     items: tuple[Item, ...] = ()
+    gone: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

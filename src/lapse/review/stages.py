@@ -5,26 +5,37 @@ Each stage takes and returns a value, so that a review can stop after any of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from lapse.ports import Engine
 from lapse.review.adjust import adjust
 from lapse.review.audit import audit
+from lapse.review.changes import with_states
 from lapse.review.escalation import with_admin_paths
 from lapse.review.holdings import holdings
 from lapse.review.model import (
     Adjustments,
     AuditResult,
+    PastReview,
     ReviewResult,
     Snapshot,
     ValidationResult,
     WorkflowResult,
 )
 from lapse.review.snapshot import register_all
+from lapse.review.sql import ask
 from lapse.review.validate import relink, validate
 from lapse.review.workflows import workflows
+
+_ACCEPTED = """
+SELECT finding, max(until) AS until FROM exceptions
+WHERE finding IS NOT NULL AND owner IS NOT NULL AND until > $as_of
+GROUP BY finding
+ORDER BY finding
+"""
 
 
 class Stages:
@@ -68,10 +79,11 @@ class Stages:
         validated: ValidationResult,
         examined: WorkflowResult,
         adjusted: Adjustments,
+        past: Sequence[PastReview] = (),
     ) -> ReviewResult:
-        """Everything in one value, the items linked to the findings of all stages."""
+        """Everything in one value: items linked to the findings of all stages, findings compared with `past` ones."""
         findings = (*audited.findings, *validated.findings, *examined.findings, *adjusted.findings)
-        return ReviewResult(
+        result = ReviewResult(
             scope=self.snapshot.manifest.scope,
             snapshot=self.snapshot,
             audit=audited,
@@ -80,12 +92,21 @@ class Stages:
             adjustments=adjusted,
             items=relink(validated.items, holdings(self._engine, self.snapshot), findings),
         )
+        return with_states(result, past, self._accepted())
+
+    def _accepted(self) -> Mapping[str, datetime]:
+        """Fingerprints of findings that are on the register of exceptions, with when that ends."""
+        rows = ask(self._engine, self.snapshot, _ACCEPTED, ["exceptions"])
+        return {row["finding"]: row["until"] for row in rows}
 
 
 def run_stages(
-    new_engine: Callable[[], Engine], snapshot: Snapshot, on_stage: Callable[[str], None] = lambda _: None
+    new_engine: Callable[[], Engine],
+    snapshot: Snapshot,
+    on_stage: Callable[[str], None] = lambda _: None,
+    past: Sequence[PastReview] = (),
 ) -> ReviewResult:
-    """All stages on `snapshot`; `on_stage` is told the name of each as it begins."""
+    """All stages on `snapshot`; `on_stage` is told the name of each as it begins. `past` are earlier reviews."""
     with Stages(new_engine(), snapshot) as stages:
         on_stage("audit")
         audited = stages.audit()
@@ -95,4 +116,4 @@ def run_stages(
         examined = stages.workflows()
         on_stage("adjust")
         adjusted = stages.adjust()
-        return stages.result(audited, validated, examined, adjusted)
+        return stages.result(audited, validated, examined, adjusted, past)

@@ -51,7 +51,10 @@ def findings_document(result: ReviewResult) -> bytes:
         {
             "format": "lapse-findings/1",
             "review": result.scope.review_id,
+            "at": to_data(result.snapshot.manifest.collected_at),
+            "resources": list(result.snapshot.manifest.resources),
             "findings": to_data(result.findings),
+            "gone": to_data(result.gone),
             "detectors": to_data(result.runs),
         }
     )
