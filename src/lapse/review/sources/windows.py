@@ -88,6 +88,10 @@ class Windows:
         """Something between the line before and the next one could not be read."""
         self._broken = True
 
+    def lose_between(self, start: datetime, end: datetime) -> None:
+        """Something from `start` to `end` could not be read."""
+        self._lose(start, end)
+
     def new_file(self) -> None:
         """The lines that follow need not come after those before. What was lost last was lost within the gap."""
         if self._broken and self._last is not None:
