@@ -17,12 +17,12 @@ from lapse.control.decisions import approve
 from lapse.control.policies import activate_policy
 from lapse.control.questions import NewRequest
 from lapse.control.requests import create_request
-from lapse.control.reviews import decide_item
+from lapse.control.reviews import ItemVerdict, decide_items
 from lapse.control.targets import add_target
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.reviews import ItemDecision, ReviewState
-from lapse.enforcement.carry_out import carry_out_review
+from lapse.enforcement.removals import carry_out_review
 from lapse.review import campaign
 from lapse.review.pack import verify_pack
 from support.world import CATALOG, PEOPLE, POLICY
@@ -62,6 +62,11 @@ async def adjusted(app):
     return desk, review.id
 
 
+async def said(app, actor, item, decision, reason, **more):
+    verdict = ItemVerdict(decision=decision, reason=reason, **more)
+    return (await decide_items(app.control, actor, [item.id], verdict))[0]
+
+
 async def item_about(app, review_id, account):
     items = await app.store.read(lambda reader: reader.items(review_id))
     return next(item for item in items if item.account == account)
@@ -90,7 +95,7 @@ async def test_a_revocation_is_carried_out_and_read_back(app):
     app, fake = app
     _, review_id = await adjusted(app)
     item = await item_about(app, review_id, "mallory")
-    await decide_item(app.control, OLGA, item.id, ItemDecision.REVOKE, "nobody knows why")
+    await said(app, OLGA, item, ItemDecision.REVOKE, "nobody knows why")
     await carry_out_review(app.parts, review_id)
     done = await item_about(app, review_id, "mallory")
     assert done.carried_out_at is not None
@@ -102,7 +107,7 @@ async def test_a_revocation_that_fails_is_not_done_until_the_target_refuses(app,
     app, fake = app
     _, review_id = await adjusted(app)
     item = await item_about(app, review_id, "mallory")
-    await decide_item(app.control, OLGA, item.id, ItemDecision.REVOKE, "nobody knows why")
+    await said(app, OLGA, item, ItemDecision.REVOKE, "nobody knows why")
     fake.inject(fault, on="remove")
     await carry_out_review(app.parts, review_id)
     assert (await item_about(app, review_id, "mallory")).carried_out_at is None
@@ -114,7 +119,7 @@ async def test_a_grant_that_a_reviewer_revokes_ends(app):
     app, fake = app
     _, review_id = await adjusted(app)
     item = await item_about(app, review_id, "alice_login")
-    await decide_item(app.control, OLGA, item.id, ItemDecision.REVOKE, "the incident is over")
+    await said(app, OLGA, item, ItemDecision.REVOKE, "the incident is over")
     await app.enforcer.tick()
     await carry_out_review(app.parts, review_id)
     assert (await item_about(app, review_id, "alice_login")).carried_out_at is not None
@@ -126,10 +131,10 @@ async def test_nobody_reviews_an_own_permission_and_reasons_are_needed(app):
     _, review_id = await adjusted(app)
     own = await item_about(app, review_id, "alice_login")
     with pytest.raises(Refused, match="own access"):
-        await decide_item(app.control, Actor(name="alice-admin", scopes=PEOPLE), own.id, ItemDecision.KEEP, "mine")
+        await said(app, Actor(name="alice-admin", scopes=PEOPLE), own, ItemDecision.KEEP, "mine")
     standing = await item_about(app, review_id, "mallory")
     with pytest.raises(InvalidInput, match="needs a reason"):
-        await decide_item(app.control, OLGA, standing.id, ItemDecision.KEEP, " ")
+        await said(app, OLGA, standing, ItemDecision.KEEP, " ")
 
 
 async def test_steps_are_taken_in_order_and_a_sealed_review_is_closed(app):
@@ -142,7 +147,7 @@ async def test_steps_are_taken_in_order_and_a_sealed_review_is_closed(app):
     await campaign.document(desk, OLGA, review_id)
     item = await item_about(app, review_id, "mallory")
     with pytest.raises(Refused, match="sealed"):
-        await decide_item(app.control, OLGA, item.id, ItemDecision.KEEP, "too late")
+        await said(app, OLGA, item, ItemDecision.KEEP, "too late")
 
 
 async def test_a_target_that_cannot_be_read_is_said_and_is_no_pass(app):

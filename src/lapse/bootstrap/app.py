@@ -22,10 +22,12 @@ from lapse.control.delivery import AT_ONCE, deliver_due
 from lapse.control.plane import Hub, LocalPlane
 from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
+from lapse.control.review_deadlines import move_reviews_on
 from lapse.control.sequencer import Sequencer
 from lapse.enforcement.clock import SystemClock
 from lapse.enforcement.enforcer import Enforcer
 from lapse.enforcement.parts import Parts
+from lapse.enforcement.removals import carry_out_due
 from lapse.ports import Authority, Blobs, Clock, Connector, Notifier, Store
 from lapse.storage.authority import FileAuthority
 from lapse.storage.blobs import FolderBlobs
@@ -64,7 +66,9 @@ class App:
         await expire_requests(self.control)
         await remind(self.control)
         await remind_reviewers(self.control)
+        await move_reviews_on(self.control)
         await self.enforcer.tick()
+        await carry_out_due(self.parts)
         await self.tell()
         await self.sequencer.run_once()
 

@@ -12,21 +12,25 @@ from datetime import timedelta
 
 from lapse.bootstrap.app import App
 from lapse.bootstrap.logs import Logger
+from lapse.bootstrap.recurring import start_due_reviews
 from lapse.control.aftermath import remind_reviewers
 from lapse.control.gateways import lose_silent_gateways
 from lapse.control.holds import expire_holds
 from lapse.control.reminders import remind
 from lapse.control.requests import expire_requests
 from lapse.control.retention import remove_due_recordings
+from lapse.control.review_deadlines import move_reviews_on
 from lapse.control.sessions import lose_overdue_sessions
 from lapse.domain.errors import LapseError
 from lapse.enforcement.reconcile import reconcile_resource
+from lapse.enforcement.removals import carry_out_due
 from lapse.notify.log import LogWay
 
 HOUSEKEEPING_EVERY = timedelta(seconds=2)
 NOTICES_EVERY = timedelta(seconds=1)
 REMIND_EVERY = timedelta(seconds=10)
 ROTAS_EVERY = timedelta(seconds=20)
+REMOVALS_EVERY, REVIEWS_EVERY = timedelta(seconds=1), timedelta(minutes=1)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
@@ -44,6 +48,8 @@ async def running(app: App, log: Logger) -> AsyncIterator[None]:
         "sequencer": app.sequencer.run,
         "housekeeping": _Every(app, HOUSEKEEPING_EVERY, lambda: _housekeep(app)),
         "reminders": _Every(app, REMIND_EVERY, lambda: _remind(app)),
+        "removals": _Every(app, REMOVALS_EVERY, lambda: carry_out_due(app.parts)),
+        "reviews": _Every(app, REVIEWS_EVERY, lambda: _review(app)),
         "notices": _Every(app, NOTICES_EVERY, lambda: app.tell(in_log)),
         "rotas": _Every(app, ROTAS_EVERY, app.integrations.rotas.refresh),
         "reconciler": _Every(app, app.settings.reconcile_every, lambda: _reconcile_all(app, log)),
@@ -98,6 +104,12 @@ async def _remind(app: App) -> None:
     """Those who may decide or review are reminded, and others are called once a request has waited too long."""
     await remind(app.control)
     await remind_reviewers(app.control)
+
+
+async def _review(app: App) -> None:
+    """Recurring reviews begin when their time has come; reviewers are asked, reminded, and followed by others."""
+    await move_reviews_on(app.control)
+    await start_due_reviews(app)
 
 
 async def _reconcile_all(app: App, log: Logger) -> None:

@@ -28,6 +28,8 @@ class NoticeKind(StrEnum):
     REVIEW_DUE = "review_due"
     POLICY_PROPOSED = "policy_proposed"
     HOLD_ASKED = "hold_asked"
+    ITEMS_ASKED = "items_asked"
+    ITEMS_REMINDER = "items_reminder"
     TEST = "test"
 
 

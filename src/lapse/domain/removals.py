@@ -1,4 +1,4 @@
-"""Taking standing access away after a review: first so that it can be given back, then for good.
+"""Taking access away after a review: standing access first so that it can be given back, then for good.
 
 `REMOVAL_LIFE` is the whole life of a removal. A failure changes no state: it is tried again for ever.
 """
@@ -37,6 +37,7 @@ REMOVAL_LIFE: Lifecycle[RemovalState, RemovalEvent] = Lifecycle(
     initial=frozenset({RemovalState.ASKED}),
     table={
         (RemovalState.ASKED, RemovalEvent.TAKE): RemovalState.TAKEN,
+        (RemovalState.ASKED, RemovalEvent.SETTLE): RemovalState.GONE,
         (RemovalState.ASKED, RemovalEvent.UNDO): RemovalState.RETURNING,
         (RemovalState.TAKEN, RemovalEvent.SETTLE): RemovalState.GONE,
         (RemovalState.TAKEN, RemovalEvent.UNDO): RemovalState.RETURNING,
@@ -50,9 +51,11 @@ OPEN = frozenset({RemovalState.ASKED, RemovalState.TAKEN, RemovalState.RETURNING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """Standing access of `account` to `role` on `resource`, decided to end by review item `id`.
+    """Access of `account` to `role` on `resource`, decided to end by review item `id`.
 
-    `due_at` is when the next step is to be taken: at once, at the end of `reversible_until`, or after a failure.
+    With `grant_id` the enforcer ends that grant, for good; else it is standing access. `instead` is a narrower role
+    that the account gets before. `due_at` is when the next step is to be taken: at once, at the end of
+    `reversible_until`, or after a failure.
     `held` is False if the account did not hold the role when it was to be taken away: then nothing is given back.
     """
 
@@ -66,6 +69,8 @@ class Removal:
     reversible_until: Instant
     due_at: Instant
     state: RemovalState = RemovalState.ASKED
+    grant_id: str = ""
+    instead: str = ""
     held: bool = True
     taken_at: Instant | None = None
     over_at: Instant | None = None

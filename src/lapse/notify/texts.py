@@ -15,6 +15,8 @@ TITLES = {
     NoticeKind.REVIEW_DUE: "A use of break-glass must be reviewed",
     NoticeKind.POLICY_PROPOSED: "A change of the policy waits for a second person",
     NoticeKind.HOLD_ASKED: "A statement waits for you",
+    NoticeKind.ITEMS_ASKED: "Permissions wait for your review",
+    NoticeKind.ITEMS_REMINDER: "Permissions still wait for your review",
     NoticeKind.TEST: "A test of lapse's notices",
 }
 LONGEST = 2_000

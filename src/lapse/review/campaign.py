@@ -23,13 +23,17 @@ from lapse.domain.errors import Corrupt, LapseError, NotFound
 from lapse.domain.reviews import REVIEW_LIFE, Item, Review, ReviewEvent
 from lapse.ledger.entry import changed, created
 from lapse.ports import Clock, Engine, PolicyVersion, Reader, Signer, Store, Transaction
+from lapse.review.asking import asked_items
+from lapse.review.changes import past_review
 from lapse.review.collect import Inputs, LedgerCheck, collect
-from lapse.review.model import Adjustments, AuditResult, ReviewResult, ValidationResult, WorkflowResult
+from lapse.review.model import Adjustments, AuditResult, PastReview, ReviewResult, ValidationResult, WorkflowResult
 from lapse.review.policy_evidence import PolicyEvidence, policy_evidence
 from lapse.review.scope import ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
 from lapse.review.snapshot import load_snapshot
 from lapse.review.stages import Stages
+from lapse.review.terms import NO_TERMS, ReviewTerms, check_terms
+from lapse.review.validate import ranked
 
 T = TypeVar("T")
 _REVIEWERS = (Scope.REVIEW, Scope.ADMIN)
@@ -58,11 +62,17 @@ class Desk:
         return self.folder / review_id
 
 
-async def start(desk: Desk, actor: Actor, selector: str, period: str, *, title: str = "") -> Review:
-    """Step 1, scope: open a review of what `selector` names, over `period`."""
+async def start(desk: Desk, actor: Actor, selector: str, period: str, terms: ReviewTerms = NO_TERMS) -> Review:
+    """Step 1, scope: open a review of what `selector` names, over `period`.
+
+    Raises:
+        InvalidInput: scope, period, plan, a framework or a threshold makes no sense, or nothing is in scope.
+    """
     actor.require(*_REVIEWERS)
-    scope = parse_scope(selector, period)
-    scope.resources_of(await desk.store.read(lambda reader: reader.catalog()))
+    scope = parse_scope(selector, period, frameworks=terms.frameworks, thresholds=terms.thresholds)
+    catalog = await desk.store.read(lambda reader: reader.catalog())
+    scope.resources_of(catalog)
+    check_terms(terms, catalog)
     now = desk.clock.now()
     review = Review(
         id=desk.new_id("rev"),
@@ -72,7 +82,11 @@ async def start(desk: Desk, actor: Actor, selector: str, period: str, *, title: 
         period_end=scope.period.end,
         started_by=actor.name,
         started_at=now,
-        title=title or f"Access review {period}",
+        title=terms.title or f"Access review {period}",
+        plan=terms.plan,
+        frameworks=scope.frameworks,
+        thresholds=terms.thresholds,
+        schedule=terms.schedule,
     )
 
     async def work(tx: Transaction) -> Review:
@@ -129,7 +143,10 @@ async def validate(desk: Desk, actor: Actor, review_id: str) -> ValidationResult
     with _stages(desk, review_id) as stages:
         result = stages.validate(_kept(desk, review_id, "audit", AuditResult))
     _keep(desk, review_id, "validation", result)
-    await _advance(desk, actor, review, ReviewEvent.VALIDATE, {}, lambda _stored: result.items)
+    at = desk.clock.now()
+    items = await desk.store.read(lambda reader: asked_items(reader, review, result.items, at))
+    due = replace(review, due_at=at + review.plan.within)
+    await _advance(desk, actor, due, ReviewEvent.VALIDATE, {}, lambda _stored: items)
     return result
 
 
@@ -150,17 +167,16 @@ async def adjust(desk: Desk, actor: Actor, review_id: str) -> Adjustments:
     with _stages(desk, review_id) as stages:
         result = stages.adjust()
         _keep(desk, review_id, "adjustments", result)
-        items = _result(desk, review_id, stages).items
-    await _advance(desk, actor, review, ReviewEvent.ADJUST, {}, lambda stored: _undecided(items, stored))
+        whole = _result(desk, review_id, stages, await _past(desk, review))
+    _keep(desk, review_id, "past", past_review(whole))
+    await _advance(desk, actor, review, ReviewEvent.ADJUST, {}, lambda stored: _undecided(whole.items, stored))
     return result
 
 
 async def document(desk: Desk, actor: Actor, review_id: str) -> SealedPack:
     """Step 6: the report and the sealed pack. What nobody decided is sealed as undecided."""
     review, scope = await _at(desk, actor, review_id, ReviewEvent.SEAL)
-    with _stages(desk, review_id) as stages:
-        items = await desk.store.read(lambda reader: reader.items(review_id))
-        result = replace(_result(desk, review_id, stages), items=tuple(sorted(items, key=lambda i: (-i.risk, i.id))))
+    result = await result_of(desk, review_id)
     policies = await desk.store.read(lambda reader: reader.policies())
     contents = PackContents(
         name=f"review-{review_id}",
@@ -180,9 +196,39 @@ async def document(desk: Desk, actor: Actor, review_id: str) -> SealedPack:
 
 async def result_of(desk: Desk, review_id: str) -> ReviewResult:
     """Everything a review found, once it is adjusted, with its items as they are decided now."""
+    review = await desk.store.read(lambda reader: reader.review(review_id))
     items = await desk.store.read(lambda reader: reader.items(review_id))
+    past = await _past(desk, review)
     with _stages(desk, review_id) as stages:
-        return replace(_result(desk, review_id, stages), items=tuple(items))
+        result = _result(desk, review_id, stages, past)
+    return replace(
+        result,
+        items=ranked(item for item in items if not item.canary),
+        canaries=ranked(item for item in items if item.canary),
+        plan=review.plan,
+        due_at=review.due_at,
+    )
+
+
+async def past_of(desk: Desk, review_id: str) -> PastReview:
+    """What an adjusted review found, as later ones see it.
+
+    Raises:
+        NotFound: there is no such review.
+        Corrupt: it is not adjusted yet, or its files are lost.
+    """
+    review = await desk.store.read(lambda reader: reader.review(review_id))
+    if not (desk.folder_of(review.id) / "past.json").is_file():
+        raise NotFound(f"review {review.id} is not adjusted yet", hint="only then it is known what it found")
+    return _kept(desk, review.id, "past", PastReview)
+
+
+async def _past(desk: Desk, review: Review) -> list[PastReview]:
+    """Earlier reviews in the order of time, as far as their files are there."""
+    earlier = [one for one in await desk.store.read(lambda reader: reader.reviews()) if one.id != review.id]
+    before = sorted((one for one in earlier if one.started_at < review.started_at), key=lambda one: one.started_at)
+    known = [one for one in before if (desk.folder_of(one.id) / "past.json").is_file()]
+    return [_kept(desk, one.id, "past", PastReview) for one in known]
 
 
 def pack_of(desk: Desk, review_id: str) -> Path:
@@ -198,7 +244,10 @@ async def _at(desk: Desk, actor: Actor, review_id: str, event: ReviewEvent) -> t
     actor.require(*_REVIEWERS)
     review = await desk.store.read(lambda reader: reader.review(review_id))
     REVIEW_LIFE.step(review.state, event)
-    return review, parse_scope(review.scope, review.period, review_id=review.id)
+    scope = parse_scope(
+        review.scope, review.period, review_id=review.id, frameworks=review.frameworks, thresholds=review.thresholds
+    )
+    return review, scope
 
 
 async def _advance(
@@ -245,9 +294,20 @@ async def _observe_all(desk: Desk, scope: ReviewScope) -> tuple[list[Observation
 
 
 def _undecided(items: Sequence[Item], stored: Sequence[Item]) -> list[Item]:
-    """The items as later steps see them, but for those that somebody decided meanwhile."""
-    versions = {item.id: item.version for item in stored if item.decision is None}
-    return [replace(item, version=versions[item.id] + 1) for item in items if item.id in versions]
+    """The stored items with what later steps found, but for those that somebody decided meanwhile."""
+    fresh = {item.id: item for item in items}
+    return [
+        replace(
+            item,
+            findings=fresh[item.id].findings,
+            risk=fresh[item.id].risk,
+            recommendation=fresh[item.id].recommendation,
+            recommendation_reason=fresh[item.id].recommendation_reason,
+            version=item.version + 1,
+        )
+        for item in stored
+        if item.decision is None and item.id in fresh
+    ]
 
 
 def _subjects(review: Review, result: ReviewResult) -> list[str]:
@@ -258,12 +318,13 @@ def _subjects(review: Review, result: ReviewResult) -> list[str]:
     return [review.id, *sorted(held | found | decided)]
 
 
-def _result(desk: Desk, review_id: str, stages: Stages) -> ReviewResult:
+def _result(desk: Desk, review_id: str, stages: Stages, past: Sequence[PastReview]) -> ReviewResult:
     return stages.result(
         _kept(desk, review_id, "audit", AuditResult),
         _kept(desk, review_id, "validation", ValidationResult),
         _kept(desk, review_id, "workflows", WorkflowResult),
         _kept(desk, review_id, "adjustments", Adjustments),
+        past,
     )
 
 

@@ -16,12 +16,26 @@ from lapse.review.model import Snapshot
 from lapse.review.sql import ISLANDS, ask
 
 GRANT, STANDING, INHERITED = "grant", "standing", "inherited"
-_TABLES = ("grants", "access_observed", "accounts", "requests", "decisions", "usage", "coverage", "exceptions")
+_TABLES = (
+    "grants",
+    "access_observed",
+    "accounts",
+    "requests",
+    "decisions",
+    "usage",
+    "coverage",
+    "exceptions",
+    "principals",
+    "resources",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """One permission in force. `window_from`..`window_to` is the time its use was looked for in."""
+    """One permission in force. `window_from`..`window_to` is the time its use was looked for in.
+
+    `peers_holding` of the `peers` in the holder's `team` (department and title) hold it too, the holder included.
+    """
 
     holding: str
     resource: str
@@ -46,6 +60,13 @@ class Holding:
     out_of_band: bool = False
     excepted: str = ""
     last_used: datetime | None = None
+    uses: int | None = None
+    actions: tuple[str, ...] = ()
+    peers_holding: int = 0
+    peers: int = 0
+    team: str = ""
+    owner: str = ""
+    tags: str = ""
 
     @property
     def usage(self) -> Usage:
@@ -94,23 +115,57 @@ held AS (
 numbered AS (
     SELECT *, row_number() OVER (ORDER BY resource, account, role, holding, grant_id, via) AS number FROM held
 ),
-last_use AS (
-    SELECT h.number, max(COALESCE(u.ended_at, u.started_at)) AS last_used
+used AS (
+    SELECT resource, account, grant_id, role,
+        max(CASE WHEN started_at < $as_of THEN COALESCE(ended_at, started_at) END) AS until_now,
+        max(CASE WHEN started_at < $as_of AND started_at < $period_end THEN COALESCE(ended_at, started_at) END)
+            AS in_period,
+        count(*) AS uses,
+        sum(CASE WHEN started_at >= $period_start AND started_at < $period_end THEN 1 ELSE 0 END) AS uses_in_period,
+        min(action) AS action, max(action) AS another
+    FROM usage
+    GROUP BY resource, account, grant_id, role
+),
+by_use AS (
+    SELECT h.number, u.until_now AS last_used, CASE WHEN u.grant_id IS NULL THEN NULL ELSE u.uses END AS uses,
+        u.action, u.another
     FROM numbered h
-    JOIN usage u ON u.resource = h.resource AND u.account = h.account
-    WHERE u.started_at < h.to_at
-        AND COALESCE(u.ended_at, u.started_at) >= h.from_at
-        AND (u.grant_id IS NULL OR u.grant_id = h.grant_id)
-        AND (u.role IS NULL OR h.grant_id IS NOT NULL OR u.role = h.role)
-    GROUP BY h.number
+    JOIN used u ON u.resource = h.resource AND u.account = h.account
+    WHERE h.grant_id IS NOT NULL AND (u.grant_id IS NULL OR u.grant_id = h.grant_id) AND u.until_now >= h.from_at
+    UNION ALL
+    SELECT h.number, u.in_period, u.uses_in_period, u.action, u.another
+    FROM numbered h
+    JOIN used u ON u.resource = h.resource AND u.account = h.account
+    WHERE h.grant_id IS NULL AND u.grant_id IS NULL AND (u.role IS NULL OR u.role = h.role)
+        AND u.in_period >= h.from_at
+),
+last_use AS (
+    SELECT number, max(last_used) AS last_used, sum(uses) AS uses, min(action) AS action, max(another) AS another
+    FROM by_use GROUP BY number
+),
+teams AS (
+    SELECT principal, COALESCE(department, '') || ' / ' || COALESCE(title, '') AS team
+    FROM principals WHERE kind = 'person' AND active AND (department IS NOT NULL OR title IS NOT NULL)
+),
+sizes AS (
+    SELECT team, count(*) AS people FROM teams GROUP BY team
+),
+shares AS (
+    SELECT t.team, h.resource, h.role, count(DISTINCT h.principal) AS holders
+    FROM held h JOIN teams t ON t.principal = h.principal
+    GROUP BY t.team, h.resource, h.role
 )
-SELECT h.*, l.last_used,
+SELECT h.*, l.last_used, l.uses, l.action, l.another, s.holders, z.people, t.team, r.owner, r.tags,
     EXISTS (
         SELECT 1 FROM islands i
         WHERE i.resource = h.resource AND i.from_at <= h.from_at AND i.to_at >= h.to_at
     ) AS covered
 FROM numbered h
 LEFT JOIN last_use l ON l.number = h.number
+LEFT JOIN resources r ON r.resource = h.resource
+LEFT JOIN teams t ON t.principal = h.principal
+LEFT JOIN sizes z ON z.team = t.team
+LEFT JOIN shares s ON s.team = t.team AND s.resource = h.resource AND s.role = h.role
 ORDER BY h.number
 """  # noqa: S608  a constant of our own is put in
 
@@ -145,6 +200,13 @@ def _holding(row: dict[str, Any]) -> Holding:
         out_of_band=row["out_of_band"],
         excepted=row["excepted"] or "",
         last_used=row["last_used"],
+        uses=None if row["uses"] is None else int(row["uses"]),
+        actions=tuple(dict.fromkeys(one for one in (row["action"], row["another"]) if one)),
+        peers_holding=int(row["holders"] or 0),
+        peers=int(row["people"] or 0),
+        team=row["team"] or "",
+        owner=row["owner"] or "",
+        tags=row["tags"] or "",
     )
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lapse.domain.data import Json
-from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, Severity, Usage
+from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, ReviewPlan, Severity, Usage
 from lapse.review.scope import Period, ReviewScope
 
 __all__ = [
@@ -385,7 +385,7 @@ class ReviewResult:
     """All stages of one review. `items` are the validated ones with the findings of every stage linked.
 
     `gone` are findings of the review before that are not there any more: fixed, or not known where their detector
-    could not be assessed.
+    could not be assessed. `canaries` are made-up items that measured attention; they are no part of `items`.
     """
 
     scope: ReviewScope
@@ -396,6 +396,9 @@ class ReviewResult:
     adjustments: Adjustments
     items: tuple[Item, ...] = ()
     gone: tuple[Finding, ...] = ()
+    canaries: tuple[Item, ...] = ()
+    plan: ReviewPlan = field(default_factory=ReviewPlan)
+    due_at: datetime | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

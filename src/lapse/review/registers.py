@@ -15,6 +15,7 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.credentials import Credential
 from lapse.domain.data import from_data
 from lapse.domain.errors import InvalidInput
+from lapse.domain.exceptions import ReviewException
 from lapse.domain.proposals import Proposal, ProposalState
 from lapse.domain.reviews import Item, Review, ReviewState
 from lapse.domain.targets import Drift
@@ -40,6 +41,7 @@ async def write_registers(reader: Reader, population: Population, writer: Snapsh
     await _write_drifts(reader, population, writer)
     await _write_policy_changes(reader, population, writer)
     await _write_reviews(reader, population, writer)
+    await _write_exceptions(reader, population, writer)
     writer.begin("boundaries", "catalog", f"tag `{_CONTROLS}`")
     writer.add("boundaries", boundary_rows(population.catalog, population.resources))
     writer.begin("people_events", "ledger", "type catalog.principal.*")
@@ -81,6 +83,15 @@ async def _write_policy_changes(reader: Reader, population: Population, writer: 
         writer.add("live_policies", [row | {"files_sha256": version_of(active.files)}])
 
 
+async def _write_exceptions(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
+    writer.begin("exceptions", "store")
+    for one in await reader.exceptions():
+        if one.ended_at is None and (not one.resource or one.resource in population.resources):
+            writer.add("exceptions", [exception_row(one)])
+        else:
+            writer.left_out("exceptions", 1)
+
+
 async def _write_reviews(reader: Reader, population: Population, writer: SnapshotWriter) -> None:
     writer.begin("reviews", "store")
     writer.begin("review_decisions", "store")
@@ -90,7 +101,7 @@ async def _write_reviews(reader: Reader, population: Population, writer: Snapsho
         writer.add("reviews", review_rows(review, population))
         over = review.state is ReviewState.SEALED
         for item in await reader.items(review.id):
-            if item.decision is not None or over:
+            if not item.canary and (item.decision is not None or over):
                 writer.add("review_decisions", [review_decision_row(item)])
 
 
@@ -170,6 +181,22 @@ def _effects(proposal: Proposal | None) -> Effects | None:
         return None
 
 
+def exception_row(one: ReviewException) -> Row:
+    """One exception that was not ended."""
+    return {
+        "exception_id": one.id,
+        "resource": one.resource or None,
+        "account": one.account or None,
+        "role": one.role or None,
+        "finding": one.finding or None,
+        "owner": one.owner,
+        "until": one.until,
+        "reason": one.reason,
+        "given_at": one.given_at,
+        "given_by": one.given_by,
+    }
+
+
 def review_rows(review: Review, population: Population) -> Iterator[Row]:
     """One earlier review, a row for each resource that it covered."""
     try:
@@ -185,7 +212,10 @@ def review_rows(review: Review, population: Population) -> Iterator[Row]:
                 "title": review.title or None,
                 "period_start": review.period_start,
                 "period_end": review.period_end,
+                "due_at": review.due_at,
                 "sealed_at": review.sealed_at,
+                "signed_at": max(one.at for one in review.sign_offs) if review.signed else None,
+                "signed_by": ";".join(sorted(one.person for one in review.sign_offs)) or None,
             }
 
 
@@ -202,7 +232,11 @@ def review_decision_row(item: Item) -> Row:
         "decision": str(item.decision) if item.decision else "undecided",
         "decided_by": item.decided_by or None,
         "decided_at": item.decided_at,
+        "by_default": item.by_default,
         "sensitive": item.risk >= _GRAVE,
+        "act": next((vote.act for vote in reversed(item.votes) if vote.act), None),
+        "opened_at": item.opened_at,
+        "carry_out_by": item.carry_out_by,
         "carried_out_at": item.carried_out_at,
         "outcome": item.outcome or None,
     }

@@ -7,7 +7,7 @@ to the period, `end` is the first instant after it, both UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -127,6 +127,7 @@ def parse_scope(
     period: str,
     *,
     review_id: str = "",
+    frameworks: Iterable[str] = (),
     thresholds: Mapping[str, Mapping[str, Json]] | None = None,
 ) -> ReviewScope:
     """The scope a person wrote, e.g. `tag:env=prod` and `2026-Q3`.
@@ -138,6 +139,7 @@ def parse_scope(
         selector=_checked_selector(selector.strip()),
         period=parse_period(period),
         review_id=review_id,
+        frameworks=tuple(frameworks),
         thresholds=thresholds or {},
     )
 

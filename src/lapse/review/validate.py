@@ -15,6 +15,7 @@ from dataclasses import replace
 from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, Severity, Usage
 from lapse.ports import Engine
 from lapse.review.detector import run_detectors
+from lapse.review.grouping import grouped
 from lapse.review.holdings import GRANT, INHERITED, Holding, holdings
 from lapse.review.model import AuditResult, Snapshot, ValidationResult
 
@@ -41,8 +42,14 @@ def validate(engine: Engine, snapshot: Snapshot, audited: AuditResult) -> Valida
 def items_of(held: Sequence[Holding], findings: Iterable[Finding], review_id: str) -> tuple[Item, ...]:
     """The items for `held`, each with the findings that are about it."""
     index = _Index(findings)
-    items = [_item(one, index.about(one), review_id) for one in held]
-    return tuple(sorted(items, key=lambda i: (-i.risk, i.resource, i.account, i.role, i.id)))
+    about = [index.about(one) for one in held]
+    items = [_item(one, found, review_id) for one, found in zip(held, about, strict=True)]
+    return ranked(grouped(items, held, about))
+
+
+def ranked(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Items in the order in which they are to be decided: gravest first, then what was held longest."""
+    return tuple(sorted(items, key=lambda i: (-i.risk, -i.exposure_hours, i.resource, i.account, i.role, i.id)))
 
 
 def relink(items: Sequence[Item], held: Sequence[Holding], findings: Iterable[Finding]) -> tuple[Item, ...]:
@@ -117,7 +124,32 @@ def _item(held: Holding, findings: tuple[Finding, ...], review_id: str) -> Item:
         last_used=held.last_used,
         purpose=_purpose(held),
         findings=tuple(f.fingerprint for f in findings),
+        uses=held.uses,
+        exposure_hours=round((held.window_to - (held.starts_at or held.window_from)).total_seconds() / 3600, 1),
+        peers=_peers(held),
+        approval=_approval(held),
+        would_lose=_would_lose(held),
     )
+
+
+def _peers(held: Holding) -> str:
+    if held.peers < 2:  # noqa: PLR2004  nobody to compare with
+        return ""
+    return f"{held.peers_holding} of {held.peers} in {held.team.strip(' /')} hold it"
+
+
+def _approval(held: Holding) -> str:
+    if held.holding != GRANT:
+        return "nobody approved it: no grant is behind it"
+    return f"by {', '.join(held.approved_by)}" if held.approved_by else "by the policy, nobody decided"
+
+
+def _would_lose(held: Holding) -> str:
+    if held.last_used is None:
+        return "nothing that was used" if held.usage is Usage.UNUSED else "not known: its use was not recorded"
+    what = f", for {' and '.join(held.actions)}" if held.actions else ""
+    times = f"{held.uses} times, " if held.uses else ""
+    return f"used {times}last on {held.last_used:%Y-%m-%d}{what}"
 
 
 def recommend(held: Holding, findings: Sequence[Finding]) -> tuple[ItemDecision, str]:

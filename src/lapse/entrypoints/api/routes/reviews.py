@@ -1,33 +1,71 @@
-"""Reviews: start one, take its steps, decide its items, read what it found, download its pack."""
+"""Reviews: start one, take its steps, read what it found, compare two, download its pack, sign it off."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from lapse.bootstrap.reviewing import at_desk, desk_of
-from lapse.control.reviews import decide_item
+from lapse.control.signing import sign_review
 from lapse.domain.actors import Actor, Scope
+from lapse.domain.data import Json
+from lapse.domain.durations import parse_duration
 from lapse.domain.errors import NotFound
 from lapse.domain.names import shown
-from lapse.domain.reviews import Item, ItemDecision, Review
-from lapse.enforcement.carry_out import carry_out_review
+from lapse.domain.reviews import ItemDecision, Review, ReviewPlan
 from lapse.entrypoints.api.operations import Body, Call, Download, Listing, Query, Routes
 from lapse.review import campaign
 from lapse.review.campaign import Desk
+from lapse.review.changes import ReviewDiff, compare
 from lapse.review.model import ReviewResult
+from lapse.review.terms import LONGEST, ReviewTerms
 
 ROUTES = Routes("reviews")
 _READERS = (Scope.REVIEW, Scope.AUDIT, Scope.ADMIN)
 
 
-class NewReviewBody(Body, frozen=True, kw_only=True):
-    """`scope`: `all`, `resource:NAME` or `tag:KEY=VALUE`; `period`: `2026-Q3`, `2026-07`, `2026` or two days."""
+class PlanBody(Body, frozen=True, kw_only=True):
+    """How a review is decided. Durations like `14d` or `P14D`; `by_default`: `keep`, `revoke`, or nothing."""
+
+    within: str = "14d"
+    by_default: ItemDecision | None = None
+    fallback: str = ""
+    stages: int = 1
+    escalate_after: str = "5d"
+    reversible_for: str = "7d"
+    carry_out_within: str = "24h"
+    canaries: int = 0
+    seed: int = 0
+
+    def plan(self) -> ReviewPlan:
+        """This as a value."""
+        return ReviewPlan(
+            within=parse_duration(self.within, longest=LONGEST),
+            by_default=self.by_default,
+            fallback=self.fallback,
+            stages=self.stages,
+            escalate_after=parse_duration(self.escalate_after, longest=LONGEST),
+            reversible_for=parse_duration(self.reversible_for, longest=LONGEST),
+            carry_out_within=parse_duration(self.carry_out_within, longest=LONGEST),
+            canaries=self.canaries,
+            seed=self.seed,
+        )
+
+
+class NewReviewBody(PlanBody, frozen=True, kw_only=True):
+    """`scope`: `all`, `resource:NAME`, `tag:KEY=VALUE`; `period`: `2026-Q3`, `2026-07`, `2026` or two days.
+
+    `thresholds` are of detectors, by id and name.
+    """
 
     scope: str
     period: str
     title: str = ""
+    frameworks: tuple[str, ...] = ()
+    thresholds: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
 
 
 class StageBody(Body, frozen=True, kw_only=True):
@@ -37,17 +75,22 @@ class StageBody(Body, frozen=True, kw_only=True):
     people: str = ""
 
 
-class ItemDecisionBody(Body, frozen=True, kw_only=True):
-    """What becomes of a permission, and why."""
+class SignBody(Body, frozen=True, kw_only=True):
+    """`sealed`: at least 12 digits of the SHA-256 that the pack's verification prints."""
 
-    decision: ItemDecision
-    reason: str = ""
+    sealed: str
+    note: str = ""
 
 
-class ItemQuery(Query, frozen=True, kw_only=True):
-    """`undecided`: only what nobody decided yet."""
+class DiffQuery(Query, frozen=True, kw_only=True):
+    """`against`: the older review."""
 
-    undecided: bool = False
+    against: str
+
+
+def to_thresholds(given: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, Json]]:
+    """Thresholds as they are kept with a review."""
+    return {detector: dict[str, Json](values) for detector, values in given.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +105,10 @@ class Step:
 async def start_review(call: Call) -> Review:
     """Step 1, scope: open a review."""
     body: NewReviewBody = call.body
-    return await campaign.start(desk_of(call.app), call.actor, body.scope, body.period, title=body.title)
+    terms = ReviewTerms(
+        title=body.title, plan=body.plan(), frameworks=body.frameworks, thresholds=to_thresholds(body.thresholds)
+    )
+    return await campaign.start(desk_of(call.app), call.actor, body.scope, body.period, terms)
 
 
 @ROUTES.get("/api/v1/reviews", Listing[Review])
@@ -97,25 +143,23 @@ async def show_result(call: Call) -> ReviewResult:
     return await at_desk(call.app, lambda desk: campaign.result_of(desk, call.path["review_id"]))
 
 
-@ROUTES.get("/api/v1/reviews/{review_id}/items", Listing[Item], query=ItemQuery)
-async def list_items(call: Call) -> Listing[Item]:
-    """The permissions to decide on, riskiest first."""
+@ROUTES.get("/api/v1/reviews/{review_id}/diff", ReviewDiff, query=DiffQuery)
+async def diff_reviews(call: Call) -> ReviewDiff:
+    """What a review found and an older one did not, what was fixed, what could not be assessed any more."""
     call.actor.require(*_READERS)
-    items = await call.app.store.read(lambda reader: reader.items(call.path["review_id"]))
-    wanted = [item for item in items if not (call.query.undecided and item.decision is not None)]
-    return Listing(sorted(wanted, key=lambda item: (-item.risk, item.id)))
+    desk = desk_of(call.app)
+    older, newer = (
+        await campaign.past_of(desk, call.query.against),
+        await campaign.past_of(desk, call.path["review_id"]),
+    )
+    return compare(older, newer)
 
 
-@ROUTES.post("/api/v1/review-items/{item_id}/decision", Item, body=ItemDecisionBody, status=201)
-async def decide(call: Call) -> Item:
-    """Keep, shorten or revoke one permission; a revocation is carried out and read back."""
-    body: ItemDecisionBody = call.body
-    item = await decide_item(call.control, call.actor, call.path["item_id"], body.decision, body.reason)
-    if item.decision is not ItemDecision.REVOKE:
-        return item
-    await call.app.enforcer.tick()
-    await carry_out_review(call.app.parts, item.review_id)
-    return await call.app.store.read(lambda reader: reader.item(item.id))
+@ROUTES.post("/api/v1/reviews/{review_id}/signatures", Review, body=SignBody, status=201)
+async def sign(call: Call) -> Review:
+    """Sign a sealed review by naming what was sealed; two persons do."""
+    body: SignBody = call.body
+    return await sign_review(call.control, call.actor, call.path["review_id"], body.sealed, body.note)
 
 
 @ROUTES.get("/api/v1/reviews/{review_id}/pack", Download, media_type="application/zip")
