@@ -95,7 +95,9 @@ def bounded(stream: IO[bytes], file: Path) -> Iterator[bytes]:
     """
     most = max(FREE_EXPANSION, MOST_EXPANSION * file.stat().st_size)
     size = 0
-    while piece := stream.read(_PIECE):
+    # One read at a time, where there is such: of a file that is cut off, what comes before the cut is not lost with it.
+    read = getattr(stream, "read1", stream.read)
+    while piece := read(_PIECE):
         size += len(piece)
         if size > most:
             raise OSError(f"it unpacks to more than {most} bytes, which no log does")
