@@ -58,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reconcile": ("targets", "Compare a target with what should be there."),
     "drift": ("targets", "Access that no grant explains."),
     "review": ("reviews", "The recurring security review."),
+    "exception": ("exceptions", "What is accepted, until when, by whom."),
     "detector": ("detectors", "What a review looks for."),
     "ledger": ("ledger", "The record of every change, and its proof."),
     "integration": ("integrations", "Other systems that lapse asks and tells."),

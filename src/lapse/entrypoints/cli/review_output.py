@@ -61,10 +61,27 @@ def print_result(session: Session, review_id: str, result: dict[str, Any], *, re
 def print_findings(rows: list[dict[str, Any]]) -> None:
     """One line a finding."""
     table(
-        ("SEVERITY", "ID", "ABOUT", "WHAT"),
-        ((row["severity"], row["detector"], row["resource"] or row["subject"], row["summary"]) for row in rows),
-        flexible=3,
+        ("SEVERITY", "ID", "STATE", "ABOUT", "WHAT"),
+        (
+            (row["severity"], row["detector"], row["state"], row["resource"] or row["subject"], row["summary"])
+            for row in rows
+        ),
+        flexible=4,
     )
+
+
+def print_diff(found: dict[str, Any]) -> None:
+    """What differs between two reviews."""
+    for title, name in (
+        ("appeared", "appeared"), ("fixed", "fixed"), ("not known any more", "not_known"), ("still there", "still"),
+    ):  # fmt: skip
+        say(f"{title}: {len(found[name])}")
+        if found[name] and name != "still":
+            print_findings(found[name])
+    if found["no_longer_assessed"]:
+        note(f"no longer assessed, for lack of data: {', '.join(found['no_longer_assessed'])}")
+    if found["newly_assessed"]:
+        say(f"assessed for the first time: {', '.join(found['newly_assessed'])}")
 
 
 def findings_of(result: dict[str, Any]) -> list[dict[str, Any]]:

@@ -12,26 +12,42 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lapse.domain.errors import InvalidInput, NotFound
-from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm, group
+from lapse.domain.reviews import SIGNATURES
+from lapse.entrypoints.cli import review_items, review_schedules
+from lapse.entrypoints.cli.commands import Limit, command, group
 from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when
+from lapse.entrypoints.cli.review_options import (
+    ByDefault,
+    Canaries,
+    Fallback,
+    Frameworks,
+    PeriodText,
+    ReviewId,
+    Scope,
+    Seed,
+    Stages,
+    Threshold,
+    Within,
+    plan_body,
+    review_of,
+    thresholds_body,
+)
 from lapse.entrypoints.cli.review_output import (
     STEPS,
     findings_of,
+    print_diff,
     print_findings,
     print_result,
     progress,
     say_not_assessed,
 )
-from lapse.entrypoints.cli.session import Api, Session, quoted
+from lapse.entrypoints.cli.session import Session, quoted
 
 if TYPE_CHECKING:
     from lapse.bootstrap.reviewing import Brownfield
 
 _NEXT = dict(zip(("started", "collected", "audited", "validated", "examined", "adjusted"), STEPS, strict=True))
 
-ReviewId = Annotated[str, typer.Argument(metavar="REVIEW", help="The review; the newest if left out.")]
-Scope = Annotated[str, typer.Option(metavar="SCOPE", help="`all`, `resource:NAME` or `tag:KEY=VALUE`.")]
-PeriodText = Annotated[str, typer.Option("--period", metavar="PERIOD", help="`2026-Q3`, `2026-07`, `2026` or `A..B`.")]
 Imports = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Evidence files from elsewhere (docs/evidence.md).")
 ]
@@ -48,9 +64,11 @@ def register(app: typer.Typer) -> None:
     command(review, "start")(start)
     for name in STEPS:
         command(review, name)(_step_command(name))
-    for name, function in (("list", list_reviews), ("show", show), ("items", items), ("findings", findings)):
+    for name, function in (("list", list_reviews), ("show", show), ("findings", findings), ("diff", diff)):
         command(review, name)(function)
-    command(review, "decide")(decide)
+    review_items.register(review)
+    review_schedules.register(review)
+    command(review, "sign")(sign)
     command(review, "pack")(pack)
     command(review, "verify")(verify)
 
@@ -90,15 +108,27 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     print_result(session, review["id"], result, report=places["report"], pack=places["pack"])
 
 
-def start(
+def start(  # noqa: PLR0913, PLR0917  one parameter an option
     session: Session,
     scope: Scope = "all",
     period: PeriodText = "",
     title: Annotated[str, typer.Option(metavar="TEXT", help="What the report is called.")] = "",
+    framework: Frameworks = None,
+    threshold: Threshold = None,
+    within: Within = "14d",
+    by_default: ByDefault = "none",
+    fallback: Fallback = "",
+    stages: Stages = 1,
+    canaries: Canaries = 0,
+    seed: Seed = 0,
 ) -> None:
     """Step 1, scope: say what is reviewed, and over which period."""
+    body = {
+        "scope": scope, "period": period or _this_quarter(), "title": title, "frameworks": framework or [],
+        "thresholds": thresholds_body(threshold), "seed": seed,
+    }  # fmt: skip
     with session.api() as api:
-        review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": title})
+        review = api.post("/reviews", body | plan_body(within, by_default, fallback, stages, canaries))
     if session.json:
         print_json(review)
         return
@@ -125,7 +155,7 @@ def list_reviews(session: Session) -> None:
 def show(session: Session, review: ReviewId = "") -> None:
     """Show how far a review is, and what to do next."""
     with session.api() as api:
-        found = _review(api, review)
+        found = review_of(api, review)
         todo = api.get(f"/reviews/{quoted(found['id'])}/items", undecided=True)["items"]
     if session.json:
         print_json(found | {"undecided": len(todo)})
@@ -135,51 +165,24 @@ def show(session: Session, review: ReviewId = "") -> None:
             "review": found["id"], "title": found["title"], "scope": found["scope"], "period": found["period"],
             "state": found["state"], "started": f"{clock(found['started_at'])} by {found['started_by']}",
             "sealed": clock(found["sealed_at"]) if found["sealed_at"] else "", "undecided items": str(len(todo)),
+            "to be decided by": clock(found["due_at"]) if found["due_at"] else "",
+            "by default": found["plan"]["by_default"] or "undecided stays undecided",
+            "sealed hash": found["hashes"].get("manifest", ""),
+            "signed by": ", ".join(mark["person"] for mark in found["sign_offs"]),
         }
     )  # fmt: skip
     if found["state"] in _NEXT:
         say(f"next: `lapse review {_NEXT[found['state']]} {found['id']}`")
+    elif len(found["sign_offs"]) < SIGNATURES:
+        say(f"next: two persons read the pack, then `lapse review sign {found['id']} --sealed HASH`")
     else:
         say(f"next: `lapse review pack {found['id']}` saves the sealed pack")
-
-
-def items(
-    session: Session,
-    review: ReviewId = "",
-    undecided: Annotated[bool, typer.Option("--undecided", help="Only what nobody decided yet.")] = False,
-    limit: Limit = 30,
-) -> None:
-    """List the permissions to decide on, riskiest first."""
-    with session.api() as api:
-        found = _review(api, review)
-        rows = api.get(f"/reviews/{quoted(found['id'])}/items", undecided=undecided)["items"]
-    if session.json:
-        print_json(rows[:limit])
-        return
-    if not rows:
-        say("there are no items" + (" left to decide" if undecided else f"; the review is {found['state']}"))
-        return
-    table(
-        ("ITEM", "WHO", "HOLDS", "USED", "DECISION"),
-        (
-            (i["id"], i["principal"] or i["account"], f"{i['resource']}/{i['role']}", i["usage"],
-             i["decision"] or f"{i['recommendation']}?")
-            for i in rows[:limit]
-        ),
-        flexible=2,
-    )  # fmt: skip
-    if len(rows) > limit:
-        say(f"{len(rows) - limit} more; `--limit` shows them")
-    if found["state"] == "sealed":
-        say("the review is sealed; `lapse review start` opens one whose items can be decided")
-    else:
-        say("next: `lapse review decide ITEM keep|shorten|revoke --reason …`")
 
 
 def findings(session: Session, review: ReviewId = "", limit: Limit = 50) -> None:
     """List what a review found, worst first."""
     with session.api() as api:
-        found = _review(api, review)
+        found = review_of(api, review)
         result = api.get(f"/reviews/{quoted(found['id'])}/result")
     rows = findings_of(result)
     if session.json:
@@ -192,28 +195,44 @@ def findings(session: Session, review: ReviewId = "", limit: Limit = 50) -> None
         say_not_assessed(result)
 
 
-def decide(
+def diff(
     session: Session,
-    item: Annotated[str, typer.Argument(metavar="ITEM")],
-    decision: Annotated[str, typer.Argument(metavar="keep|shorten|revoke")],
-    reason: Reason = "",
-    yes: Yes = False,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The older review, or its pack.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The newer review, or its pack.")],
 ) -> None:
-    """Decide on one permission. A revocation is carried out at once, and read back."""
-    if decision not in {"keep", "shorten", "revoke"}:
-        raise InvalidInput(f"`{safe(decision)}` is no decision", hint="say keep, shorten or revoke")
-    if decision == "revoke":
-        confirm(f"revoke what item {item} is about?", yes=yes)
-    with session.api() as api:
-        found = api.post(f"/review-items/{quoted(item)}/decision", {"decision": decision, "reason": reason})
+    """Show what differs between two reviews: what came, what was fixed."""
+    if Path(old).exists() and Path(new).exists():
+        from lapse.domain.data import to_data
+        from lapse.review.changes import compare
+        from lapse.review.pack.past import past_of_pack
+
+        found: Any = to_data(compare(past_of_pack(Path(old)), past_of_pack(Path(new))))
+    else:
+        with session.api() as api:
+            found = api.get(f"/reviews/{quoted(new)}/diff", against=old)
     if session.json:
         print_json(found)
         return
-    say(f"item {found['id']}: {decision}")
-    if found["carried_out_at"]:
-        say(f"  carried out, and seen to be gone at {clock(found['carried_out_at'])}: {safe(found['outcome'])}")
-    elif decision == "revoke":
-        say(f"  not carried out yet: {safe(found['outcome'])}")
+    print_diff(found)
+
+
+def sign(
+    session: Session,
+    review: ReviewId = "",
+    sealed: Annotated[str, typer.Option(metavar="HASH", help="The hash that `review verify` printed.")] = "",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="A note with the signature.")] = "",
+) -> None:
+    """Sign a sealed review off, naming what was sealed; two persons do."""
+    with session.api() as api:
+        found = review_of(api, review)
+        done = api.post(f"/reviews/{quoted(found['id'])}/signatures", {"sealed": sealed, "note": note})
+    if session.json:
+        print_json(done)
+        return
+    names = ", ".join(safe(mark["person"]) for mark in done["sign_offs"])
+    say(f"review {done['id']} is signed by {names}")
+    if len(done["sign_offs"]) < SIGNATURES:
+        say("next: another person signs it too")
 
 
 def pack(
@@ -223,7 +242,7 @@ def pack(
 ) -> None:
     """Save the sealed pack of a review."""
     with session.api() as api:
-        found = _review(api, review)
+        found = review_of(api, review)
         content = api.download(f"/reviews/{quoted(found['id'])}/pack")
     path = to or Path(f"review-{found['id']}.zip")
     if path.exists():
@@ -274,7 +293,7 @@ def _step_command(name: str) -> Callable[..., None]:
 
 def _take_step(session: Session, name: str, review: str, body: Mapping[str, str]) -> None:
     with session.api() as api:
-        found = _review(api, review)
+        found = review_of(api, review)
         done = api.post(f"/reviews/{quoted(found['id'])}/stages/{name}", body)
     if session.json:
         print_json(done)
@@ -318,18 +337,6 @@ def _print_brownfield(session: Session, found: Brownfield) -> None:
     result: Any = to_data(found.result)
     report, archive = found.pack.folder / "report.html", found.pack.archive
     print_result(session, found.result.scope.review_id, result, report=str(report), pack=str(archive))
-
-
-def _review(api: Api, given: str) -> dict[str, Any]:
-    """The review that was named, or the newest."""
-    if given:
-        found: dict[str, Any] = api.get(f"/reviews/{quoted(given)}")
-        return found
-    rows = api.get("/reviews")["items"]
-    if not rows:
-        raise NotFound("there are no reviews yet", hint="`lapse review start` opens one")
-    newest: dict[str, Any] = rows[0]
-    return newest
 
 
 def _this_quarter() -> str:
