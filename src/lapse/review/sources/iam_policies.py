@@ -80,6 +80,9 @@ class Statement:
         return self.actions.include_some(action) and self.resources.include_some(resource)
 
 
+_ALL = Patterns(("*",))
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A policy that was read. `faults` says, in words, which of its statements could not be."""
@@ -117,12 +120,25 @@ class Effect:
         answers = (_decided(about, action.lower(), text) for one in about.allows for text in one.resources.texts)
         return min((answer for answer in answers if answer is not None), key=len, default=None)
 
+    def names(self, action: str) -> bool:
+        """Whether any Allow speaks of `action`; if not, it is not allowed anywhere."""
+        return bool(self._about(action.lower()).allows)
+
+    def forbids(self, action: str, resource: str) -> bool:
+        """Whether a Deny without a condition takes `action` on `resource` away, whoever else gives it."""
+        denies = (*self.denies, *(one for one in self.bounds or () if not one.allow))
+        return any(one.covers(action.lower(), resource) for one in denies)
+
     @property
     def is_administrator(self) -> bool:
         """Whether every action on every resource is allowed, and no Deny takes away the power over rights itself."""
-        if not any(gives_all(one) for one in self.allows) or any(takes_all(one) for one in self.denies):
-            return False
-        return self.bounds is None or any(gives_all(one) for one in self.bounds if one.allow)
+        return any(gives_all(one) for one in self.allows) and self.could_be_administrator
+
+    @property
+    def could_be_administrator(self) -> bool:
+        """Whether it would be an administrator's if one more policy allowed everything."""
+        bounds = (Statement(allow=True, actions=_ALL, resources=_ALL),) if self.bounds is None else self.bounds
+        return any(gives_all(one) for one in bounds) and not any(map(takes_all, (*self.denies, *bounds)))
 
     def with_more(self, statements: Iterable[Statement]) -> Effect:
         """The effect if `statements` were added to the policies."""
@@ -135,9 +151,13 @@ class Effect:
         known = self._by_action.get(action)
         if known is None:
             bounds = None if self.bounds is None else _speaking_of(action, self.bounds)
-            known = Effect(_speaking_of(action, self.allows), _speaking_of(action, self.denies), bounds)
+            allows = _speaking_of(action, self.allows)
+            known = Effect(allows, _speaking_of(action, self.denies), bounds) if allows else _NONE
             self._by_action[action] = known
         return known
+
+
+_NONE = Effect(())
 
 
 def read_document(value: Any) -> Document:
