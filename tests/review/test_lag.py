@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lapse.review.figures.model import LagObjective
 from lapse.review.lag import Lag, by_resource, expiry_lag
 from lapse.review.model import LagQuantile
 
@@ -73,3 +74,39 @@ def test_one_more_case_still_running_never_makes_the_median_better(lags, ms):
     after = expiry_lag("pg", [*lags, Lag(max([lag.ms for lag in lags], default=0) + ms, running=True)]).p50
     if before is not None and after is not None:
         assert after.ms >= before.ms
+
+
+WITHIN = LagObjective(within_ms=1_000, share=0.9)
+
+
+def judged(*lags):
+    found = expiry_lag("pg", lags, objective=WITHIN).objective
+    return found.reached, found.met
+
+
+def test_the_objective_is_met_by_enough_endings_in_time():
+    assert judged(Lag(1_000, count=9), Lag(1_001)) == (0.9, True)
+    assert judged(Lag(1_000, count=8), Lag(1_001, count=2)) == (0.8, False)
+
+
+def test_access_that_is_still_there_misses_the_objective():
+    assert judged(Lag(10, count=8), Lag(60_000, running=True, count=2)) == (0.8, False)
+
+
+def test_access_that_is_only_just_due_leaves_the_objective_open():
+    assert judged(Lag(10, count=8), Lag(500, running=True, count=2)) == (None, None)
+    assert judged(Lag(10, count=95), Lag(500, running=True)) == (round(95 / 96, 6), True)
+
+
+def test_nothing_due_neither_meets_nor_misses_an_objective():
+    assert judged() == (None, None)
+    assert expiry_lag("pg", [Lag(1)]).objective is None
+
+
+@given(LAGS, st.integers(0, 6_000), st.floats(0.01, 1))
+def test_what_is_met_stays_met_with_more_time(lags, within, share):
+    def met(ms):
+        return expiry_lag("pg", lags, objective=LagObjective(within_ms=ms, share=share)).objective.met
+
+    if met(within):
+        assert met(within + 500)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from lapse.ports import Engine
 from lapse.review.detector import run_detectors
+from lapse.review.figures.exposure import exposure_figures
+from lapse.review.figures.settings import settings_of
 from lapse.review.holdings import GRANT, Holding, holdings
 from lapse.review.model import ActiveGrant, AuditResult, Exposure, Snapshot, StandingAccess
 from lapse.review.sql import ISLANDS, ask
@@ -73,6 +75,7 @@ def audit(engine: Engine, snapshot: Snapshot) -> AuditResult:
         active_grants=active,
         standing=standing,
         exposure=exposure(engine, snapshot),
+        figures=exposure_figures(engine, snapshot, settings_of(snapshot.manifest.scope)),
         counts=_counts(snapshot, active, standing),
         findings=assessment.findings,
         runs=assessment.runs,

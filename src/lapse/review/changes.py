@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from lapse.domain.reviews import Finding, FindingState, Severity
+from lapse.review.figures.trend import key_figures
 from lapse.review.model import (
     Adjustments,
     AuditResult,
@@ -49,6 +50,7 @@ def past_review(result: ReviewResult) -> PastReview:
         resources=result.snapshot.manifest.resources,
         assessed=tuple(run.detector for run in result.runs if run.status is not RunStatus.NOT_ASSESSED),
         findings=tuple(replace(finding, evidence=()) for finding in result.findings),
+        figures=key_figures(result),
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from lapse.review.figures.model import LagObjective
+from lapse.review.figures.objective import judged
 from lapse.review.model import ExpiryLag, LagBucket, LagQuantile
 
 BUCKETS_MS = (10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000)
@@ -25,8 +27,10 @@ class Lag:
     count: int = 1
 
 
-def expiry_lag(resource: str, lags: Iterable[Lag], *, early: int = 0) -> ExpiryLag:
-    """The figures for one resource (or all, `resource` empty). Negative lags count as zero."""
+def expiry_lag(
+    resource: str, lags: Iterable[Lag], *, early: int = 0, objective: LagObjective | None = None
+) -> ExpiryLag:
+    """The figures for one resource (or all, `resource` empty), judged by `objective`. Negative lags count as zero."""
     seen = sorted(Lag(max(0, lag.ms), lag.running, lag.count) for lag in lags)
     curve = _survival(seen)
     last = max((lag.ms for lag in seen), default=0)
@@ -40,14 +44,18 @@ def expiry_lag(resource: str, lags: Iterable[Lag], *, early: int = 0) -> ExpiryL
         longest=_longest(seen),
         early=early,
         buckets=_buckets(seen),
+        objective=None if objective is None else judged(objective, curve, seen[-1].ms if seen else None),
     )
 
 
-def by_resource(lags: Mapping[str, Sequence[Lag]], early: Mapping[str, int]) -> tuple[ExpiryLag, ...]:
+def by_resource(
+    lags: Mapping[str, Sequence[Lag]], early: Mapping[str, int], objective: LagObjective | None = None
+) -> tuple[ExpiryLag, ...]:
     """The figures over everything first, then of each resource."""
     everything = [lag for some in lags.values() for lag in some]
-    overall = expiry_lag("", everything, early=sum(early.values()))
-    return (overall, *(expiry_lag(name, lags[name], early=early.get(name, 0)) for name in sorted(lags)))
+    overall = expiry_lag("", everything, early=sum(early.values()), objective=objective)
+    each = (expiry_lag(name, lags[name], early=early.get(name, 0), objective=objective) for name in sorted(lags))
+    return (overall, *each)
 
 
 def _survival(seen: Sequence[Lag]) -> list[tuple[int, float]]:

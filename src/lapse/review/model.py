@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from lapse.domain.data import Json
 from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, ReviewPlan, Severity, Usage
+from lapse.review.figures.model import ApprovalFigures, ExposureFigures, KeyFigures, LagObjective, TrendPoint
 from lapse.review.scope import Period, ReviewScope
 
 __all__ = [
@@ -245,6 +246,7 @@ class AuditResult:
     active_grants: tuple[ActiveGrant, ...] = ()
     standing: tuple[StandingAccess, ...] = ()
     exposure: tuple[Exposure, ...] = ()
+    figures: ExposureFigures | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     runs: tuple[DetectorRun, ...] = ()
@@ -311,6 +313,7 @@ class ExpiryLag:
     longest: LagQuantile | None = None
     early: int = 0
     buckets: tuple[LagBucket, ...] = ()
+    objective: LagObjective | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +338,7 @@ class WorkflowResult:
     lag: tuple[ExpiryLag, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     patterns: tuple[Pattern, ...] = ()
+    approvals: ApprovalFigures | None = None
     findings: tuple[Finding, ...] = ()
     runs: tuple[DetectorRun, ...] = ()
 
@@ -378,6 +382,7 @@ class PastReview:
     resources: tuple[str, ...] = ()
     assessed: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    figures: KeyFigures | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,6 +401,7 @@ class ReviewResult:
     adjustments: Adjustments
     items: tuple[Item, ...] = ()
     gone: tuple[Finding, ...] = ()
+    trend: tuple[TrendPoint, ...] = ()
     canaries: tuple[Item, ...] = ()
     plan: ReviewPlan = field(default_factory=ReviewPlan)
     due_at: datetime | None = None

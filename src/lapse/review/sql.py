@@ -47,9 +47,12 @@ def with_absent(sql: str, tables: Iterable[str], manifest: SnapshotManifest) -> 
     return f"WITH {heads},\n{sql[5:]}" if sql[:5].upper() == "WITH " else f"WITH {heads}\n{sql}"
 
 
-def ask(engine: Engine, snapshot: Snapshot, sql: str, tables: Iterable[str]) -> list[dict[str, Any]]:
+def ask(
+    engine: Engine, snapshot: Snapshot, sql: str, tables: Iterable[str], parameters: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """Rows of `sql` over the snapshot; `tables` are those it reads, absent ones counting as empty."""
-    return engine.query(with_absent(sql, tables, snapshot.manifest), times(snapshot.manifest))
+    values = {**times(snapshot.manifest), **(parameters or {})}
+    return engine.query(with_absent(sql, tables, snapshot.manifest), values)
 
 
 def times(manifest: SnapshotManifest) -> Mapping[str, datetime]:

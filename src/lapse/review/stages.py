@@ -6,6 +6,7 @@ Each stage takes and returns a value, so that a review can stop after any of the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -13,8 +14,9 @@ from typing import Self
 from lapse.ports import Engine
 from lapse.review.adjust import adjust
 from lapse.review.audit import audit
-from lapse.review.changes import with_states
+from lapse.review.changes import past_review, with_states
 from lapse.review.escalation import with_admin_paths
+from lapse.review.figures.trend import trend
 from lapse.review.holdings import holdings
 from lapse.review.model import (
     Adjustments,
@@ -92,7 +94,8 @@ class Stages:
             adjustments=adjusted,
             items=relink(validated.items, holdings(self._engine, self.snapshot), findings),
         )
-        return with_states(result, past, self._accepted())
+        marked = with_states(result, past, self._accepted())
+        return replace(marked, trend=trend(self._engine, self.snapshot, past, past_review(marked)))
 
     def _accepted(self) -> Mapping[str, datetime]:
         """Fingerprints of findings that are on the register of exceptions, with when that ends."""

@@ -16,6 +16,9 @@ from lapse.ledger import canonical
 from lapse.ledger.entry import Entry
 from lapse.ports import Engine
 from lapse.review.detector import run_detectors
+from lapse.review.figures.approvals import approval_figures
+from lapse.review.figures.model import LagObjective
+from lapse.review.figures.settings import settings_of
 from lapse.review.lag import Lag, by_resource
 from lapse.review.model import ExpiryLag, Pattern, Rederivation, Snapshot, WorkflowResult
 from lapse.review.replay import DIFFERENT, NOT_DERIVABLE, SAME, Replay
@@ -87,6 +90,7 @@ def workflows(engine: Engine, snapshot: Snapshot) -> tuple[WorkflowResult, Snaps
         lag=expiry_lags(engine, snapshot),
         counts={f"rederivations {outcome}": n for outcome, n in sorted(by_outcome.items())},
         patterns=patterns(engine, snapshot),
+        approvals=approval_figures(engine, snapshot, by_outcome),
         findings=assessment.findings,
         runs=assessment.runs,
     )
@@ -121,7 +125,12 @@ def expiry_lags(engine: Engine, snapshot: Snapshot) -> tuple[ExpiryLag, ...]:
         ms, count = int(row["ms"]), int(row["n"])
         lags[row["resource"]].append(Lag(ms, row["running"], count))
         early[row["resource"]] += count if ms < 0 else 0
-    return by_resource(lags, early)
+    return by_resource(lags, early, _objective(snapshot))
+
+
+def _objective(snapshot: Snapshot) -> LagObjective:
+    settings = settings_of(snapshot.manifest.scope)
+    return LagObjective(within_ms=round(settings.objective.total_seconds() * 1000), share=settings.objective_share)
 
 
 def patterns(engine: Engine, snapshot: Snapshot) -> tuple[Pattern, ...]:
