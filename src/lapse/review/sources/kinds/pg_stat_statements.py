@@ -61,14 +61,17 @@ class _Export:
         """One record. Raises `ValueError` if it cannot be read; then nothing was done."""
         fields = csv_fields(clean(text))
         if not self.names:
-            self.names = [name.strip().lower() for name in fields]
-            missing = [name for name in _NEEDED if name not in self.names]
-            if missing:
-                raise ValueError(f"the export has no column `{missing[0]}`")
+            self._header([name.strip().lower() for name in fields])
             return
         if len(fields) != len(self.names):
             raise ValueError(f"it has {len(fields)} fields, and the header {len(self.names)}")
         self._statement(dict(zip(self.names, fields, strict=True)))
+
+    def _header(self, names: list[str]) -> None:
+        wrong = next((name for name in _NEEDED if names.count(name) != 1), None)
+        if wrong:
+            raise ValueError(f"it has no column `{wrong}`, or several: nothing of the file can be read")
+        self.names = names
 
     def _statement(self, cells: Mapping[str, str]) -> None:
         since, until = self._window(cells)
