@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from lapse.domain.catalog import Catalog
-from lapse.domain.data import Json
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 from lapse.domain.reviews import ItemDecision, ReviewPlan
 from lapse.review.detector import all_detectors
+from lapse.review.figures.settings import NAME as FIGURES
+from lapse.review.figures.settings import read_settings
 
 LONGEST = timedelta(days=180)
 MOST_STAGES, MOST_CANARIES = 3, 200
@@ -23,12 +24,12 @@ _DEFAULTS = (None, ItemDecision.KEEP, ItemDecision.REVOKE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewTerms:
-    """`thresholds` overrides parameters of detectors, by detector and name; `frameworks` none means all."""
+    """`thresholds` overrides parameters of detectors and figures, by detector and name; `frameworks` none means all."""
 
     title: str = ""
     plan: ReviewPlan = field(default_factory=ReviewPlan)
     frameworks: tuple[str, ...] = ()
-    thresholds: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     schedule: str = ""
 
 
@@ -47,7 +48,10 @@ def check_terms(terms: ReviewTerms, catalog: Catalog) -> None:
             f"`{shown(terms.plan.fallback)}` is nobody who could be asked", hint="name a person, or `group:NAME`"
         )
     known = {detector.id: detector.parameters for detector in all_detectors()}
+    read_settings(terms.thresholds.get(FIGURES, {}))
     for detector, given in terms.thresholds.items():
+        if detector == FIGURES:
+            continue
         unknown = detector if detector not in known else next((n for n in given if n not in known[detector]), None)
         if unknown is not None:
             raise InvalidInput(
