@@ -289,7 +289,7 @@ class Review:
     plan: ReviewPlan = field(default_factory=ReviewPlan)
     due_at: Instant | None = None
     frameworks: tuple[str, ...] = ()
-    thresholds: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     schedule: str = ""
     sign_offs: tuple[SignOff, ...] = ()
     version: int = 0

@@ -57,7 +57,7 @@ def items(
 
 
 def item(session: Session, item: Item) -> None:
-    """Show one permission with its evidence: who, what, since when, why, how used."""
+    """Show one permission with its evidence."""
     with session.api() as api:
         found = api.get(f"/review-items/{quoted(item)}")
         others = _same_question(api, found) if found["group"] else []
@@ -81,7 +81,10 @@ def decide(  # noqa: PLR0913, PLR0917  one parameter an option
     group: Whole = False,
     yes: Yes = False,
 ) -> None:
-    """Decide permissions. What is taken away is carried out at once, and read back."""
+    """Decide permissions.
+
+    What is taken away is carried out at once, and read back.
+    """
     if decision not in DECISIONS:
         raise InvalidInput(f"`{safe(decision)}` is no decision", hint=f"say {', '.join(DECISIONS)}")
     body = {"decision": decision, "reason": reason, "until": _moment(until), "narrow_to": to}
@@ -132,7 +135,10 @@ def sample(
     size: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 25,
     seed: Annotated[str, typer.Option(metavar="TEXT", help="What chooses them; write it down.")] = "",
 ) -> None:
-    """Draw a sample for an auditor: the same seed always draws the same items."""
+    """Draw a sample for an auditor.
+
+    The same seed always draws the same items.
+    """
     if not seed:
         raise InvalidInput("a sample needs a seed", hint="give one with --seed, and write it down with the sample")
     with session.api() as api:

@@ -200,7 +200,7 @@ def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="The older review, or its pack.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The newer review, or its pack.")],
 ) -> None:
-    """Show what differs between two reviews: what came, what was fixed."""
+    """Show what came and what was fixed between two reviews."""
     if Path(old).exists() and Path(new).exists():
         from lapse.domain.data import to_data
         from lapse.review.changes import compare
@@ -222,7 +222,10 @@ def sign(
     sealed: Annotated[str, typer.Option(metavar="HASH", help="The hash that `review verify` printed.")] = "",
     note: Annotated[str, typer.Option(metavar="TEXT", help="A note with the signature.")] = "",
 ) -> None:
-    """Sign a sealed review off, naming what was sealed; two persons do."""
+    """Sign a sealed review off; two persons do.
+
+    Each names the hash of what was sealed.
+    """
     with session.api() as api:
         found = review_of(api, review)
         done = api.post(f"/reviews/{quoted(found['id'])}/signatures", {"sealed": sealed, "note": note})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import msgspec
 from lapse.bootstrap.reviewing import at_desk, desk_of
 from lapse.control.signing import sign_review
 from lapse.domain.actors import Actor, Scope
-from lapse.domain.data import Json
 from lapse.domain.durations import parse_duration
 from lapse.domain.errors import NotFound
 from lapse.domain.names import shown
@@ -88,11 +87,6 @@ class DiffQuery(Query, frozen=True, kw_only=True):
     against: str
 
 
-def to_thresholds(given: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, Json]]:
-    """Thresholds as they are kept with a review."""
-    return {detector: dict[str, Json](values) for detector, values in given.items()}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A step that was taken: the review as it is now, and what the step says in a few figures."""
@@ -105,9 +99,7 @@ class Step:
 async def start_review(call: Call) -> Review:
     """Step 1, scope: open a review."""
     body: NewReviewBody = call.body
-    terms = ReviewTerms(
-        title=body.title, plan=body.plan(), frameworks=body.frameworks, thresholds=to_thresholds(body.thresholds)
-    )
+    terms = ReviewTerms(title=body.title, plan=body.plan(), frameworks=body.frameworks, thresholds=body.thresholds)
     return await campaign.start(desk_of(call.app), call.actor, body.scope, body.period, terms)
 
 
