@@ -98,7 +98,7 @@ def _entry(options: str, text: str) -> Entry:
     authority = "cert-authority" in found
     if "principals" in found and not authority:
         raise Ignored("a key with principals that is no authority's")
-    return Entry(key, comment[0].strip() if comment else "", authority, _expiries(found.get("expiry-time", [])))
+    return Entry(key, comment[0] if comment else "", authority, _expiries(found.get("expiry-time", [])))
 
 
 def _options(text: str) -> dict[str, list[str]]:
