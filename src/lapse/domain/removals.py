@@ -56,7 +56,7 @@ class Removal:
     With `grant_id` the enforcer ends that grant, for good; else it is standing access. `instead` is a narrower role
     that the account gets before. `due_at` is when the next step is to be taken: at once, at the end of
     `reversible_until`, or after a failure.
-    `held` is False if the account did not hold the role when it was to be taken away: then nothing is given back.
+    `held` says whether the account held the role when it was to be taken away: what was not there is not given back.
     """
 
     id: str
@@ -71,20 +71,23 @@ class Removal:
     state: RemovalState = RemovalState.ASKED
     grant_id: str = ""
     instead: str = ""
-    held: bool = True
+    held: bool | None = None
     taken_at: Instant | None = None
     over_at: Instant | None = None
     attempts: int = 0
     last_error: str = ""
     version: int = 0
 
-    def after(self, event: RemovalEvent, *, at: datetime, held: bool | None = None) -> Removal:
+    def looked(self, *, held: bool) -> Removal:
+        """The target was asked, before anything is done there."""
+        return replace(self, held=held, version=self.version + 1)
+
+    def after(self, event: RemovalEvent, *, at: datetime) -> Removal:
         """This removal after `event`; `Refused` where the lifecycle has no such step."""
         state = REMOVAL_LIFE.step(self.state, event)
         return replace(
             self,
             state=state,
-            held=self.held if held is None else held,
             taken_at=at if event is RemovalEvent.TAKE else self.taken_at,
             over_at=at if state not in OPEN else None,
             due_at=self.reversible_until if state is RemovalState.TAKEN else at,

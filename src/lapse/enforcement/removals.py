@@ -75,11 +75,13 @@ async def _take(parts: Parts, resource: str, removals: Sequence[Removal]) -> lis
 
 
 async def _take_one(parts: Parts, removal: Removal, natives: dict[str, dict[str, str]]) -> Removal:
-    """First what replaces it, then away with it; what it was is kept, to be given back."""
+    """First what replaces it, then away with it. What it was is on record before, so that it can be given back."""
     connector = parts.connector(removal.resource)
     try:
         wide = _assignment(removal, natives[removal.role], parts.clock.now())
-        before = await connector.look([wide])
+        if removal.held is None:
+            held = (await connector.look([wide]))[0].held
+            removal = await _record(parts, removal, lambda one, _at: one.looked(held=held), _Said())
         if removal.instead:
             narrow = _assignment(removal, natives[removal.instead], parts.clock.now())
             given = await connector.apply([narrow])
@@ -91,10 +93,7 @@ async def _take_one(parts: Parts, removal: Removal, natives: dict[str, dict[str,
     parts.on_step("removal.taken")
     if isinstance(outcome, Failed):
         return await _record(parts, removal, _failed(outcome.error), _Said(f"failed: {outcome.error}"))
-    held = removal.held if removal.attempts else before[0].held
-    return await _record(
-        parts, removal, _taken(held=held), _Said("; ".join(outcome.proof), outcome.refused_at, timed=True)
-    )
+    return await _record(parts, removal, _taken, _Said("; ".join(outcome.proof), outcome.refused_at, timed=True))
 
 
 async def _settle(parts: Parts, _resource: str, removals: Sequence[Removal]) -> list[Removal]:
@@ -131,8 +130,8 @@ def _assignment(removal: Removal, native: dict[str, str], now: datetime) -> Assi
 _Change = Callable[[Removal, datetime], Removal]
 
 
-def _taken(*, held: bool) -> _Change:
-    return lambda removal, at: removal.after(RemovalEvent.TAKE, at=at, held=held)
+def _taken(removal: Removal, at: datetime) -> Removal:
+    return removal.after(RemovalEvent.TAKE, at=at)
 
 
 def _settled(removal: Removal, at: datetime) -> Removal:
