@@ -87,7 +87,7 @@ def test_a_session_is_what_lies_between_its_login_and_its_end(tmp_path):
     assert short(result.links, "account", "principal") == [("alice", "ann")]
 
 
-@pytest.mark.parametrize("columns", [21, 22, 23, 24, 26])
+@pytest.mark.parametrize("columns", [22, 23, 24, 26])
 def test_the_columns_of_every_version_are_read(tmp_path, columns):
     lines = [
         csv_line("connection authorized: user=alice database=shop", 1, columns=columns),

@@ -1,4 +1,4 @@
-"""PostgreSQL's csvlog: records that go over several lines, with the column sets of all versions since 8.3.
+"""PostgreSQL's csvlog: records that go over several lines, with the column sets of all versions since 8.4.
 
 Guarantee: a record ends where its quotes do, so what a statement says can never pass for a line of the log. A record
 that was cut off is rejected, and reading goes on with the next line that only a server can have written: inside of a
@@ -15,8 +15,8 @@ from lapse.review.sources.clocks import Clock
 from lapse.review.sources.postgresql.fields import Numbered, csv_fields, csv_records
 from lapse.review.sources.postgresql.lines import LogLine, check_session, clean, read_time
 
-COLUMN_SETS = (21, 22, 23, 24, 26)
-"""Columns of 8.3, 8.4, 9.0 to 12, 13, and 14 to 18: each set is the one before with more at its end."""
+COLUMN_SETS = (22, 23, 24, 26)
+"""Columns before 9.0, of 9.0 to 12, of 13, and of 14 to 18: each set is the one before with more at its end."""
 
 _APPLICATION, _BACKEND = 22, 23
 _BEGIN = re.compile(rb'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Za-z0-9+:<>-]{1,40},"[^",\r\n]')
