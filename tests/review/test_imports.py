@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.review.cases import AS_OF
-from lapse.review.collect import collect_imports
+from lapse.review.collect import Inputs, collect_imports
 from lapse.review.evidence import TABLES
+from lapse.review.identities import Identities
+from lapse.review.identity_rules import rules_of
 from lapse.review.imports import read_row
 from lapse.review.model import Coverage
 from lapse.review.people import read_people
@@ -27,7 +30,7 @@ def imported(folder, **files):
     source.mkdir()
     for name, content in files.items():
         (source / name.replace("__", ".")).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return collect_imports(source, SCOPE, folder / "snapshot", AS_OF)
+    return collect_imports(Inputs(imports=source), SCOPE, folder / "snapshot", AS_OF)
 
 
 def usage_of(snapshot):
@@ -101,7 +104,7 @@ def test_parquet_is_taken_whole_or_row_by_row(tmp_path):
         {"resource": ["pg", None], "from_at": [AS_OF, AS_OF], "to_at": [AS_OF, AS_OF], "complete": [True, True]}
     )
     pq.write_table(loose, source / "coverage.parquet")
-    snapshot = collect_imports(source, SCOPE, tmp_path / "snapshot", AS_OF)
+    snapshot = collect_imports(Inputs(imports=source), SCOPE, tmp_path / "snapshot", AS_OF)
     assert snapshot.manifest.table("usage").rows == 1
     coverage = snapshot.manifest.table("coverage")
     assert (coverage.rows, coverage.rejected, coverage.reconciled) == (1, 1, True)
@@ -109,14 +112,17 @@ def test_parquet_is_taken_whole_or_row_by_row(tmp_path):
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(NotFound, match="there is no folder"):
-        collect_imports(tmp_path / "none", SCOPE, tmp_path / "snapshot", AS_OF)
+        collect_imports(Inputs(imports=tmp_path / "none"), SCOPE, tmp_path / "snapshot", AS_OF)
 
 
 def test_people_are_known_by_login_or_mail_address(tmp_path):
     file = tmp_path / "people.csv"
     file.write_text("Name,Email,Login\nNina,nina@example.com,\nOtto,,otto;otto_admin\n,,\n", "utf-8-sig")
     people = read_people(file)
-    assert [people.owner_of(x) for x in ("nina", "OTTO", "otto_admin", "eve")] == ["Nina", "Otto", "Otto", None]
+    rules, _ = rules_of(Catalog(), people, None)
+    identities = Identities(rules)
+    found = [identities.of("pg", login) for login in ("nina", "OTTO", "otto_admin", "eve")]
+    assert found == ["Nina", "Otto", "Otto", None]
     assert people.problems[0].rows == 1
 
 

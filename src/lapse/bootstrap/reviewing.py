@@ -22,7 +22,7 @@ from lapse.domain.names import check_name
 from lapse.ledger.checkpoint import key_of
 from lapse.ports import Engine, Page
 from lapse.review.campaign import Desk
-from lapse.review.collect import LedgerCheck, collect_brownfield, collect_imports
+from lapse.review.collect import Inputs, LedgerCheck, collect_brownfield, collect_imports
 from lapse.review.model import ReviewResult, Snapshot
 from lapse.review.scope import Period, ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
@@ -134,7 +134,7 @@ def review_files(
     name = check_name("".join(c if c.isalnum() else "-" for c in folder.name.lower()).strip("-") or "files")
     scope = parse_scope("all", period, review_id=_review_id(name, at))
     on_stage("collect")
-    snapshot = collect_imports(folder, scope, out / scope.review_id / "snapshot", at)
+    snapshot = collect_imports(Inputs(imports=folder), scope, out / scope.review_id / "snapshot", at)
     return _documented(snapshot, out, f"Access review of {name}, {period}", on_stage)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.resources import Resource
 from lapse.ports import Reader, Store
 from lapse.review import rows
+from lapse.review.conflicts import conflict_rows
 from lapse.review.frame import Population
+from lapse.review.identities import Identities
+from lapse.review.identity_rules import MAPPING, rules_of
 from lapse.review.imports import PEOPLE, import_folder
 from lapse.review.ledger_rows import read_ledger
 from lapse.review.model import Problem, Snapshot
@@ -36,6 +40,9 @@ from lapse.review.policy_evidence import PolicyEvidence
 from lapse.review.population import write_population
 from lapse.review.scope import ReviewScope
 from lapse.review.snapshot import SnapshotWriter
+from lapse.review.sources.reading import Reading
+from lapse.review.sources.registry import read_source, source_of
+from lapse.review.sources.wanted import WantedSource
 
 _TABLES_OF_OBSERVATION = {
     "accounts": "accounts",
@@ -64,14 +71,20 @@ class Inputs:
     """What a review reads besides the store.
 
     `observations` are fresh reads of the targets, `unread` says why others could not be read. `imports` is a
-    folder of evidence files (with `people.csv`), `ledger_checks` None means that nobody verified the ledger, `policy`
-    None that nobody analysed the policy.
+    folder of evidence files (with `people.csv` and `identities.csv`), `conflicts` a file of conflicting duties,
+    `sources` what other systems recorded; `tell` hears how many bytes of which source were read. `tickets` None means
+    that no ticket was looked up, `ledger_checks` None that nobody verified the ledger, `policy` None that nobody
+    analysed the policy.
     """
 
     observations: Sequence[Observation] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
     imports: Path | None = None
     people: Path | None = None
+    conflicts: Path | None = None
+    sources: Sequence[WantedSource] = ()
+    tickets: Sequence[Mapping[str, Any]] | None = None
+    tell: Callable[[str, int], None] = lambda _source, _bytes: None
     ledger_checks: Sequence[LedgerCheck] | None = None
     policy: PolicyEvidence | None = None
 
@@ -93,11 +106,12 @@ async def collect(store: Store, inputs: Inputs, scope: ReviewScope, folder: Path
         population = Population(at=now, catalog=catalog, resources=frozenset(resources), scope=scope, facts=facts)
         why = await write_population(reader, population, writer)
         people = _people(inputs)
+        identities = _identities(writer, inputs, catalog, people)
         _write_people_events(writer, people, catalog, now)
-        _write_observations(writer, inputs, resources, why, catalog.account_owner)
+        _write_observations(writer, inputs, resources, why, identities.of)
         _write_checks(writer, inputs, now)
         collect_policy(writer, inputs, resources)
-        _write_imports(writer, inputs)
+        _write_from_elsewhere(writer, inputs, identities)
         if not writer.has("coverage"):
             writer.gap("usage", "sightings are samples, and nothing says when every use was recorded")
         return writer.finish(resources)
@@ -105,16 +119,15 @@ async def collect(store: Store, inputs: Inputs, scope: ReviewScope, folder: Path
     return await store.read(work)
 
 
-def collect_imports(imports: Path, scope: ReviewScope, folder: Path, now: datetime) -> Snapshot:
-    """The population as a folder of evidence files has it, and nothing else."""
+def collect_imports(inputs: Inputs, scope: ReviewScope, folder: Path, now: datetime) -> Snapshot:
+    """The population as evidence files and other systems' records have it, and nothing else."""
     writer = SnapshotWriter(folder, scope, now)
-    inputs = Inputs(imports=imports)
     people = _people(inputs)
     if people.persons:
         writer.begin("principals", "people.csv")
         writer.add("principals", principal_rows(people, now))
     _write_people_events(writer, people, Catalog(), now)
-    _write_imports(writer, inputs)
+    _write_from_elsewhere(writer, inputs, _identities(writer, inputs, Catalog(), people))
     return writer.finish(())
 
 
@@ -135,7 +148,9 @@ def collect_brownfield(
         _write_people_events(writer, known, Catalog(), now)
     names = [resource.name for resource in resources]
     inputs = Inputs(observations=observations)
-    _write_observations(writer, inputs, names, Explanations(), lambda _, login: known.owner_of(login))
+    identities = _identities(writer, inputs, Catalog(), known)
+    _write_observations(writer, inputs, names, Explanations(), identities.of)
+    _write_from_elsewhere(writer, inputs, identities)
     return writer.finish(names)
 
 
@@ -231,6 +246,29 @@ def collect_policy(writer: SnapshotWriter, inputs: Inputs, resources: Iterable[s
         writer.problem(Problem(table=table, source="policy in force", what=why))
 
 
-def _write_imports(writer: SnapshotWriter, inputs: Inputs) -> None:
+def _identities(writer: SnapshotWriter, inputs: Inputs, catalog: Catalog, people: People) -> Identities:
+    """Whom accounts belong to, by the rules; what is wrong with the mapping file is a problem."""
+    mapping = inputs.imports / f"{MAPPING}.csv" if inputs.imports is not None else None
+    rules, problems = rules_of(catalog, people, mapping if mapping and mapping.is_file() else None)
+    for problem in problems:
+        writer.problem(problem)
+    return Identities(rules)
+
+
+def _write_from_elsewhere(writer: SnapshotWriter, inputs: Inputs, identities: Identities) -> None:
+    """What other systems recorded, files in the form of the tables, and how accounts were linked to people."""
+    for wanted in inputs.sources:
+        source, place = source_of(wanted.kind), wanted.path.name
+        reading = Reading(writer, source.kind, place, identities, partial(inputs.tell, f"{source.kind} {place}"))
+        read_source(source, wanted.path, wanted.options, reading)
+        writer.report(reading.finish())
     if inputs.imports is not None:
         import_folder(writer, inputs.imports)
+    if inputs.conflicts is not None:
+        writer.begin("conflicts", f"file {inputs.conflicts.name}")
+        writer.add("conflicts", conflict_rows(inputs.conflicts))
+    if inputs.tickets is not None:
+        writer.begin("tickets", "ticket systems, asked now")
+        writer.add("tickets", inputs.tickets)
+    writer.begin("account_links", "rules by which accounts are linked to people")
+    writer.add("account_links", identities.rows())

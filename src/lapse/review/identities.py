@@ -44,6 +44,8 @@ class Rules:
     """What the rules go by. Names in lower case; each name stands for one or, in conflict, several principals.
 
     `mapping` is by (resource, account), or ("*", account) for every resource; `linked` is the catalog's own answer.
+    `logins` are those that HR lists. `names` are of principals: a session may go by one, an account that just has the
+    same name says nothing.
     """
 
     linked: Callable[[str, str], str | None] = lambda _resource, _account: None
@@ -51,6 +53,7 @@ class Rules:
     keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
     mails: Mapping[str, frozenset[str]] = field(default_factory=dict)
     logins: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class Identities:
@@ -124,4 +127,5 @@ class Identities:
             yield "mail", mail, self._rules.mails.get(mail, frozenset())
 
     def _by_name(self, name: str) -> frozenset[str]:
-        return self._rules.mails.get(name) or self._rules.logins.get(name) or frozenset()
+        rules = self._rules
+        return rules.mails.get(name) or rules.names.get(name) or rules.logins.get(name) or frozenset()

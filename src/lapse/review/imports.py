@@ -52,7 +52,7 @@ def import_folder(writer: SnapshotWriter, folder: Path) -> None:
     if not folder.is_dir():
         raise NotFound(f"there is no folder `{shown(str(folder), 200)}`", hint="give a folder of CSV or Parquet files")
     for path in sorted(folder.iterdir()):
-        if path.stem == PEOPLE or path.name.startswith("."):
+        if path.stem in {PEOPLE, "identities"} or path.name.startswith("."):
             continue
         if path.stem in TABLES and path.suffix in {".csv", ".parquet"}:
             import_file(writer, TABLES[path.stem], path)

@@ -54,18 +54,6 @@ class People:
     persons: tuple[Person, ...] = ()
     problems: tuple[Problem, ...] = ()
 
-    def owner_of(self, login: str) -> str | None:
-        """Who uses `login` on a target: listed with it, or with a mail address whose local part it is."""
-        return self._by_login().get(login.lower())
-
-    def _by_login(self) -> Mapping[str, str]:
-        found: dict[str, str] = {}
-        for person in self.persons:
-            for login in person.logins or (person.email.partition("@")[0],):
-                if login:
-                    found.setdefault(login.lower(), person.name)
-        return found
-
 
 def read_people(path: Path) -> People:
     """The persons in `path`; rows that cannot be read become a problem.
