@@ -62,7 +62,7 @@ def test_users_roles_and_groups_are_accounts_of_the_aws_account(tmp_path):
         "user/eve": ("ann", None, None),
         "group/ops": (None, False, None),
         "role/web": (None, True, "service"),
-        "role/people": (None, False, None),
+        "role/people": (None, True, None),
         "role/closed": (None, False, None),
     }
     assert accounts["user/ann"]["last_activity"] == datetime(2026, 6, 1, tzinfo=UTC)

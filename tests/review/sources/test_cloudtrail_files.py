@@ -133,6 +133,7 @@ def test_the_resource_may_be_named(tmp_path):
     events = (event(), event(recipientAccountId=OTHER))
     for option, names in [
         (f"{ACCOUNT}:prod", ["prod", f"aws-{OTHER}"]),
+        (f"{ACCOUNT}:prod {OTHER}:test", ["prod", "test"]),
         ("cloud-{account}", [f"cloud-{ACCOUNT}", f"cloud-{OTHER}"]),
     ]:
         assert [row["resource"] for row in read_events(tmp_path, *events, resource=option).usage] == names

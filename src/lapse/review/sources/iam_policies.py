@@ -112,12 +112,12 @@ class Effect:
 
     def may(self, action: str, resource: str) -> str | None:
         """Whether `action` on the one `resource` is allowed: None if not, else in words under which conditions."""
-        return _decided(self._about(action.lower()), action.lower(), resource)
+        return _decided(self._about(action.lower()), resource)
 
     def may_somewhere(self, action: str) -> str | None:
         """The same, on any resource at all."""
         about = self._about(action.lower())
-        answers = (_decided(about, action.lower(), text) for one in about.allows for text in one.resources.texts)
+        answers = (_decided(about, text) for one in about.allows for text in one.resources.texts)
         return min((answer for answer in answers if answer is not None), key=len, default=None)
 
     def names(self, action: str) -> bool:
@@ -150,10 +150,11 @@ class Effect:
         """The part that speaks of `action`: asked for once for each of many resources."""
         known = self._by_action.get(action)
         if known is None:
-            bounds = None if self.bounds is None else _speaking_of(action, self.bounds)
             allows = _speaking_of(action, self.allows)
-            known = Effect(allows, _speaking_of(action, self.denies), bounds) if allows else _NONE
-            self._by_action[action] = known
+            limits = _speaking_of(action, self.bounds or ())
+            denies = (*_speaking_of(action, self.denies), *(one for one in limits if not one.allow))
+            bounds = None if self.bounds is None else tuple(one for one in limits if one.allow)
+            known = self._by_action[action] = Effect(allows, denies, bounds) if allows else _NONE
         return known
 
 
@@ -239,16 +240,17 @@ def _filled(name: str, variables: Mapping[str, str], *, widen: bool) -> str | No
     return text if widen or not lost else None
 
 
-def _decided(effect: Effect, action: str, resource: str) -> str | None:
-    """Whether `effect`, which speaks of nothing but `action`, allows it on some of `resource`; if so, if what."""
-    denies = [one for one in (*effect.denies, *(effect.bounds or ())) if not one.allow]
-    if any(one.covers(action, resource) for one in denies):
+def _decided(effect: Effect, resource: str) -> str | None:
+    """Whether `effect`, which speaks of one action only, allows it on some of `resource`; if so, if what."""
+    if any(not one.conditions and one.resources.include_all(resource) for one in effect.denies):
         return None
     given = _least(effect.allows, resource)
-    bound = () if effect.bounds is None else _least((one for one in effect.bounds if one.allow), resource)
+    bound = () if given is None or effect.bounds is None else _least(effect.bounds, resource)
     if given is None or bound is None:
         return None
-    doubts = [one for one in denies if one.conditions and one.resources.include_some(resource)]
+    doubts = [one for one in effect.denies if one.conditions and one.resources.include_some(resource)]
+    if not (given or bound or doubts):
+        return ""
     unless = [f"unless a Deny applies ({condition})" for one in doubts for condition in one.conditions]
     return "; ".join(dict.fromkeys([*(f"if {one}" for one in (*given, *bound)), *unless]))
 
@@ -259,8 +261,13 @@ def _speaking_of(action: str, statements: Iterable[Statement]) -> tuple[Statemen
 
 def _least(statements: Iterable[Statement], resource: str) -> tuple[str, ...] | None:
     """The fewest conditions under which one of `statements` is about some of `resource`; None: none is."""
-    found = (one.conditions for one in statements if one.resources.include_some(resource))
-    return min(found, key=len, default=None)
+    best: tuple[str, ...] | None = None
+    for one in statements:
+        if (best is None or len(one.conditions) < len(best)) and one.resources.include_some(resource):
+            best = one.conditions
+            if not best:
+                break
+    return best
 
 
 def _pairs(statement: Statement, most: int) -> Iterable[Privilege]:

@@ -32,7 +32,7 @@ def matches(pattern: str, text: str) -> bool:
 
 def covers(outer: str, inner: str) -> bool:
     """Whether `outer` stands for every text that `inner` stands for. Never wrongly true; false where it is not seen."""
-    if outer in {"*", inner}:
+    if outer in ("*", inner):
         return True
     if not is_wild(inner):
         return matches(outer, inner)
@@ -43,6 +43,8 @@ def covers(outer: str, inner: str) -> bool:
 
 def overlaps(one: str, other: str) -> bool:
     """Whether there is a text that both stand for."""
+    if "*" in (one, other):
+        return True
     if not is_wild(one):
         return matches(other, one)
     if not is_wild(other):

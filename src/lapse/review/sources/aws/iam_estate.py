@@ -32,6 +32,7 @@ class Estate:
         self._shared = shared
         self._documents: dict[str, Document] = {}
         self._effects: dict[str, Effect] = {}
+        self._could_be: dict[str, bool] = {}
         self._who_may: dict[str, list[Holder]] = {}
 
     @cached_property
@@ -59,6 +60,13 @@ class Estate:
         """Users and roles that are not administrators, who would gain nothing by a step."""
         acting = (holder for holder in self.account.holders.values() if holder.kind != "group")
         return [holder for holder in acting if not self.effect(holder).is_administrator]
+
+    def could_be_administrator(self, holder: Holder) -> bool:
+        """Whether `holder` would be an administrator if one more policy gave everything."""
+        found = self._could_be.get(holder.name)
+        if found is None:
+            found = self._could_be[holder.name] = self.effect(holder).could_be_administrator
+        return found
 
     def who_may(self, action: str) -> list[Holder]:
         """Those of `actors` whose policies speak of `action`."""

@@ -133,7 +133,7 @@ class AccountRows:
         ways = Ways(self._estate, self._trusts)
         edges = (edge for trust in self._trusts.values() for edge in trust.edges)
         count = 0
-        for found in (edges, ways.edges()):
+        for found in (ways.edges(), edges):
             for edge in islice(found, MOST_EDGES + 1 - count):
                 count += 1
                 if count > MOST_EDGES:

@@ -33,21 +33,25 @@ class Edge(NamedTuple):
 
 @dataclass(slots=True)
 class Trust:
-    """Whom one role trusts: steps to it, and the services that may assume it. `fault`: what could not be read."""
+    """Whom one role trusts: steps to it, the services that may assume it, and whether it trusts anybody else.
+
+    `fault` is what could not be read.
+    """
 
     edges: list[Edge] = field(default_factory=list)
     services: dict[str, str] = field(default_factory=dict)
+    others: bool = False
     fault: str = ""
 
     @property
     def for_services_only(self) -> bool:
         """Whether only AWS services may assume the role."""
-        return bool(self.services) and not self.edges
+        return bool(self.services) and not self.others
 
     @property
     def is_open(self) -> bool:
         """Whether anybody may assume the role."""
-        return bool(self.services or self.edges)
+        return bool(self.services) or self.others
 
 
 def trust_of(role: Holder, estate: Estate) -> Trust:
@@ -73,12 +77,14 @@ def _add(trust: Trust, statement: Statement, document: Document, role: Holder, e
     conditions = [f"if {one}" for one in statement.conditions]
     conditions += [f"unless a Deny applies ({one})" for deny in _denies(document) for one in deny.conditions]
     if statement.others:
+        trust.others = True
         but = ", ".join(shown(value) for _, value in statement.principals[:3])
         trust.edges.append(Edge(ANYONE, role.name, conditional(f"trusted: everybody except {but}", conditions)))
         return
     for kind, value in statement.principals:
         if _is_denied(document, kind, value):
             continue
+        trust.others = trust.others or kind != "Service"
         if kind == "Service":
             trust.services[value] = conditional("", conditions)
         elif kind == "AWS":

@@ -74,6 +74,7 @@ _CHANGE = {
     "group": ("iam:AttachGroupPolicy", "iam:PutGroupPolicy"),
 }
 _REWRITE = ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion")
+_CHANGING = (*_REWRITE, *(action for actions in _CHANGE.values() for action in actions))
 _UNBIND = {"user": "iam:DeleteUserPermissionsBoundary", "role": "iam:DeleteRolePermissionsBoundary"}
 
 
@@ -89,20 +90,27 @@ class Ways:
         self.limited: list[str] = []
 
     def edges(self) -> Iterator[Edge]:
-        """Every step of every user and role. `limited` are those who may change rights, within their boundary."""
+        """Every step of every user and role, with all ways of taking it.
+
+        `limited` are then those who may change their own rights, but only within their permissions boundary.
+        """
         for holder in self._estate.actors:
-            found: dict[Edge, None] = dict.fromkeys(self._of(holder))
-            yield from found
+            found: dict[str, dict[str, None]] = {}
+            for edge in self._of(holder):
+                found.setdefault(edge.to_name, {})[edge.how] = None
+            for to, ways in found.items():
+                yield Edge(holder.name, to, " or ".join(ways))
 
     def _of(self, holder: Holder) -> Iterator[Edge]:
         effect = self._estate.effect(holder)
         reached = [*self._become(holder, effect), *self._act_as(holder, effect)]
         yield from reached
         yield from self._join_groups(holder, effect)
-        names = dict.fromkeys(edge.to_name for edge in [*reached, *self._assumed.get(holder.name, [])])
-        others = (self._estate.account.holders.get(name) for name in names)
-        for target in (holder, *(one for one in others if one is not None)):
-            yield from self._change_rights(holder, effect, target)
+        if any(map(effect.names, _CHANGING)):
+            names = dict.fromkeys(edge.to_name for edge in [*reached, *self._assumed.get(holder.name, [])])
+            others = (self._estate.account.holders.get(name) for name in names)
+            for target in (holder, *(one for one in others if one is not None)):
+                yield from self._change_rights(holder, effect, target)
         yield from self._unbind(holder, effect)
 
     def _become(self, holder: Holder, effect: Effect) -> Iterator[Edge]:
@@ -149,8 +157,8 @@ class Ways:
                 found += ((f"{action} on {name}", effect.may(action, name)) for action in _REWRITE)
         whose = "" if target is holder else f" of {target.name}, which it can be"
         allowed = [(action, more) for action, more in found if more is not None]
-        if not self._estate.effect(target).could_be_administrator:
-            self.limited += [holder.name] if allowed and target is holder else []
+        if allowed and not self._estate.could_be_administrator(target):
+            self.limited += [holder.name] if target is holder else []
             return
         for action, more in allowed:
             yield _edge(holder, ADMINISTRATOR, f"{action}{whose}", more)

@@ -17,7 +17,7 @@ from lapse.review.sources.source import Options
 ACCOUNT = "{account}"
 RESOURCE_OPTION = {
     "resource": "name of the resource, `{account}` in it is the number of the AWS account (default `aws-{account}`); "
-    "or NUMBER:NAME for each account, separated by `,`",
+    "or NUMBER:NAME for each account, separated by spaces",
 }
 _NUMBER = re.compile(r"\d{12}", re.ASCII)
 _KINDS = {"user": "user", "role": "role", "group": "group", "assumed-role": "role", "federated-user": "federated-user"}
@@ -47,7 +47,7 @@ class ResourceNames:
         if ACCOUNT in text:
             self._template = text
         else:
-            self._names = dict(_pair(part.strip()) for part in text.split(","))
+            self._names = dict(_pair(part) for part in text.split())
         check_name(self.of("0" * 12), what="resource name")
 
     def of(self, account: str) -> str:
@@ -100,6 +100,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not is_account(number):
         raise InvalidInput(
             f"`{shown(text)}` does not name a resource for an AWS account",
-            hint="give a name with `{account}` in it, or e.g. `111122223333:prod,444455556666:test`",
+            hint="give a name with `{account}` in it, or e.g. `111122223333:prod 444455556666:test`",
         )
     return number, check_name(name, what="resource name")
