@@ -62,7 +62,7 @@ def main(args: list[str] | None = None) -> None:
 
 def with_lapse(files: Path, folder: Path, records: int, pool_from: int) -> None:
     """Read the files into a snapshot the way a review does."""
-    trail_pool.read_all.__kwdefaults__["pool_from"] = pool_from
+    trail_pool.POOL_FROM = pool_from
     with tempfile.TemporaryDirectory(dir=folder) as snapshot:
         writer = SnapshotWriter(Path(snapshot), parse_scope("all", "2026-Q3"), datetime.now(UTC))
         reading = Reading(writer, SOURCE.kind, files.name, Identities(Rules()))

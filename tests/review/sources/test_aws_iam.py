@@ -263,6 +263,7 @@ def test_an_entry_that_cannot_be_read_is_counted_with_its_place_and_the_others_s
     assert [row["account"] for row in result.accounts] == ["user/bob"]
     assert result.report.rejected == 1
     assert result.report.examples[0].startswith("iam.json: UserDetailList[1]: ")
+    assert result.target_reads[0]["complete"] is False
 
 
 @pytest.mark.parametrize(

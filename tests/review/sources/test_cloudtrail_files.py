@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.review.model import Coverage
-from lapse.review.sources.aws import trail_changes, trail_parts, trail_pool, trail_rows, unpacked
-from lapse.review.sources.aws.trail_parts import Asked, parts_of
+from lapse.review.sources.aws import trail_parts, trail_rows, unpacked
 from lapse.review.sources.aws.trail_seen import Seen
-from support.aws_files import ACCOUNT, event, log, lost, problems, read_as, user, write
+from support.aws_files import ACCOUNT, event, log, problems, read_as, user, write
 
 OTHER = "999900001111"
 
@@ -163,13 +162,15 @@ def test_a_record_that_cannot_be_read_is_counted_with_its_place_and_the_others_s
         3,
         {"eventTime": "2026-07-01T10:00:00Z"},
         event(at="yesterday"),
+        event(at="0001-01-01T00:00:00+14:00"),
+        event(at="9999-12-31T23:59:59-14:00"),
         event(at="2026-07-01T10:00:00"),
         event(userAgent=7),
         event(recipientAccountId="../../etc", userIdentity=None),
         event(recipientAccountId=None, userIdentity=None),
     ]
     result = read_events(tmp_path, event(), *bad, event())
-    assert (result.report.used, result.report.rejected) == (2, 8)
+    assert (result.report.used, result.report.rejected) == (2, 10)
     assert result.report.examples[0].startswith("log.json: record 2")
     assert result.manifest.table("usage").coverage is Coverage.PARTIAL
 
@@ -300,6 +301,21 @@ def test_whatever_the_bytes_are_nothing_is_raised(tmp_path, content, packed):
     assert read(tmp_path / "fuzz.json", tmp_path).report.records >= (1 if content.strip(b"\0") else 0)
 
 
+def test_times_with_an_offset_are_the_same_instants(tmp_path):
+    result = read_events(tmp_path, event(at="2026-07-01T12:00:00+02:00"), event(at="2026-07-01T10:00:00.5Z"))
+    assert [row["started_at"].isoformat() for row in result.usage] == [
+        "2026-07-01T10:00:00+00:00",
+        "2026-07-01T10:00:00.500000+00:00",
+    ]
+
+
+def test_more_accounts_than_there_can_be_are_covered_by_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("lapse.review.sources.aws.trail_reader.MOST_ACCOUNTS", 1)
+    result = read_events(tmp_path, event(), event(recipientAccountId=OTHER))
+    assert (len(result.usage), len(result.coverage)) == (2, 1)
+    assert list(problems(result)) == ["logs of more AWS accounts than can be told apart: the others are not covered"]
+
+
 # What was lost is not known
 
 
@@ -332,44 +348,3 @@ def test_nothing_is_complete_beside_a_file_of_which_nothing_is_known(tmp_path):
     result = read(place, tmp_path, complete="yes")
     assert [complete for _, _, complete in covered(result)] == [False]
     assert problems(result)["files of which nobody knows the time could not be read: no window is complete"] == 1
-
-
-# Several processes
-
-
-def bucket(tmp_path):
-    files = {
-        f"{FOLDER}_202607{day:02d}T1000Z_x__json__gz": log(
-            *(event(at=f"2026-07-{day:02d}T10:00:0{n}Z") for n in range(9))
-        )
-        for day in range(1, 13)
-    }
-    return write(tmp_path / "bucket", **files, **{f"{FOLDER}_20260713T1000Z_x__json__gz": b"broken"})
-
-
-def test_several_processes_read_the_same_in_the_same_order(tmp_path, monkeypatch):
-    place = bucket(tmp_path)
-    alone = read(place, tmp_path)
-    monkeypatch.setattr(trail_pool, "_GROUP_FILES", 2)
-    monkeypatch.setitem(trail_pool.read_all.__kwdefaults__, "pool_from", 0)
-    together = read(place, tmp_path)
-    assert together.usage == alone.usage
-    assert together.coverage == alone.coverage
-    assert together.report == alone.report
-
-
-def test_a_process_that_is_lost_loses_nothing_unseen(tmp_path, monkeypatch):
-    place = bucket(tmp_path)
-    monkeypatch.setattr(trail_pool, "_work", lost)
-    monkeypatch.setitem(trail_pool.read_all.__kwdefaults__, "pool_from", 0)
-    monkeypatch.setattr(trail_pool, "_guarded", lambda file, asked: list(parts_of([file], asked)))
-    assert read(place, tmp_path).report.used == 108
-    monkeypatch.undo()
-    monkeypatch.setattr(trail_pool, "_work", lost)
-    file = next(place.rglob("*.gz"))
-    (part,) = trail_pool._guarded(("log", file), Asked(now=0, gap=1))
-    assert part.tally.rejected == 1
-
-
-def test_events_that_change_rights_are_told_from_their_names():
-    assert len(trail_changes._EVENTS) == 18

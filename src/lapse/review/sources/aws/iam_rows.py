@@ -147,7 +147,9 @@ class AccountRows:
 
     def _gaps(self) -> list[str]:
         """What is not known, told as gaps of the tables that suffer."""
-        estate, found = self._estate, []
+        estate = self._estate
+        lost = self._reading.rejected
+        found = [f"{lost} entries or files could not be read, of this account or another"] if lost else []
         faults = {name: trust.fault for name, trust in self._trusts.items() if trust.fault}
         if not estate.account.whole:
             found.append("the files end before the list of the account does (IsTruncated)")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -31,18 +31,18 @@ _AHEAD = 2
 _MOST_PROCESSES = 8
 
 
-def read_all(files: Sequence[File], asked: Asked, *, pool_from: int = POOL_FROM) -> Iterator[Part]:
-    """The parts of all `files`."""
+def read_all(files: Iterable[File], size: int, asked: Asked) -> Iterator[Part]:
+    """The parts of all `files`, which have `size` bytes together; they are asked for as they are read."""
     workers = min(_MOST_PROCESSES, len(os.sched_getaffinity(0)))
     # A daemonic process may have no children.
     alone = workers == 1 or multiprocessing.current_process().daemon
-    if alone or sum(path.stat().st_size for _, path in files) < pool_from:
+    if alone or size < POOL_FROM:
         yield from parts_of(files, asked)
     else:
         yield from _in_processes(_groups(files), asked, workers)
 
 
-def _groups(files: Sequence[File]) -> Iterator[list[File]]:
+def _groups(files: Iterable[File]) -> Iterator[list[File]]:
     """Neighbouring files that are worth being sent to another process together; a large one is alone."""
     group: list[File] = []
     size = 0

@@ -28,6 +28,7 @@ from lapse.review.sources.windows import Span, Windows, earlier, later
 
 MOST_CHANGES = 500_000
 """Changes of rights that are put together; what is beyond is a gap."""
+MOST_ACCOUNTS = 10_000
 DELIVERY = timedelta(days=1)
 """A file has events of so long before it was delivered, at most; usually it is some minutes."""
 _MOST_KNOWN = 100_000
@@ -175,12 +176,17 @@ class TrailReader:
     def _note_times(self, part: Part) -> None:
         for number, (first, last) in part.windows:
             start, end = _moment(first), _moment(last)
-            self._windows.setdefault(number, Windows(self._gap)).covers(start, end)
             self._reading.at(start)
             self._reading.at(end)
+            if number in self._windows or len(self._windows) < MOST_ACCOUNTS:
+                self._windows.setdefault(number, Windows(self._gap)).covers(start, end)
+            else:
+                what = "logs of more AWS accounts than can be told apart: the others are not covered"
+                self._notes.add("coverage", what, number)
         for number, (first, last) in part.lost:
             start, end = earlier(_moment(first), self._gap), later(_moment(last), self._gap)
-            self._windows[number].lose_between(start, end)
+            if number in self._windows:
+                self._windows[number].lose_between(start, end)
         for name in part.unplaced:
             self.lost(name)
         if part.latest is not None:

@@ -28,6 +28,8 @@ Row: TypeAlias = tuple[bytes, int, datetime, str, str | None, str | None, str | 
 """Id of the event, number of who, when, action, object, address, device, session."""
 _NOBODY = "done by an AWS service itself, or by nobody who is named"
 _EXAMPLES = 5
+_LATEST = 253_000_000_000
+"""In the year 9987: what is near the end of the calendar cannot be counted with."""
 _DENIED = re.compile(r"AccessDenied|Unauthorized|NotAuthorized|Forbidden|AuthFailure", re.IGNORECASE)
 _SUFFIX = re.compile(r"\d{4}_?\d{2}_?\d{2}(?:v\d+)?$", re.ASCII)
 _PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
@@ -117,6 +119,9 @@ class Rows:
                     continue
                 times = logged.setdefault(number, [])
             second = record.event_time.timestamp()
+            if not 0 <= second < _LATEST:
+                self.reject(Fault(f"{place}: record {position}", "its time is impossible"))
+                continue
             if second <= now:
                 times.append(second)
             else:

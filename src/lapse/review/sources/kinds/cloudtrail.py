@@ -34,13 +34,15 @@ def read(path: Path, options: Options, reading: Reading) -> None:
     claims = Claims(complete=flag(options, "complete"), actions=flag(options, "data_events"))
     now: datetime = taken_at(options)
     reader = TrailReader(reading, names, gap)
-    files = sorted(_logs(path, reading, reader), key=lambda file: (_time_in(file[0]), file[0]))
-    for part in read_all(files, Asked(now=now.timestamp(), gap=gap.total_seconds())):
+    files = sorted(_logs(path, reading), key=lambda file: (_time_in(file[0]), file[0]))
+    size = sum(file.stat().st_size for _, file in files)
+    known = ((name, file) for name, file in files if _known(file, name, reading, reader))
+    for part in read_all(known, size, Asked(now=now.timestamp(), gap=gap.total_seconds())):
         reader.take(part)
     reader.finish(claims)
 
 
-def _logs(path: Path, reading: Reading, reader: TrailReader) -> Iterator[File]:
+def _logs(path: Path, reading: Reading) -> Iterator[File]:
     """The files to read; what is left out is skipped with the reason."""
     for file in files_below(path):
         name = name_below(path, file)
@@ -49,11 +51,12 @@ def _logs(path: Path, reading: Reading, reader: TrailReader) -> Iterator[File]:
             reason = "a file whose name is not that of a log"
         if reason:
             reading.skip(reason)
-        elif _known(file, name, reading, reader):
+        else:
             yield name, file
 
 
 def _known(file: Path, name: str, reading: Reading, reader: TrailReader) -> bool:
+    """Put the file on record before it is read; one that cannot be read is rejected."""
     try:
         reading.file(name, file)
     except OSError as error:
