@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from lapse.entrypoints.demo.private_postgres import PrivatePostgres, installation, installations
 from support.postgres import PASSWORD, fresh_database, name, protected_target, run
+from support.spark import spark_kept
 
 # How long an example takes says more about what else the machine does than about the test.
 settings.register_profile("lapse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -99,3 +100,10 @@ def target_on(server_of_version):
 def every_target(request, target_on):
     """A fresh protected target on each version that this machine has."""
     return target_on(request.param)
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """Spark on this machine, up for the whole run of this test process."""
+    with spark_kept():
+        yield

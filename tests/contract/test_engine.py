@@ -10,13 +10,16 @@ import pytest
 
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.engines.duckdb_engine import DuckDbEngine
+from support.spark import needs_spark, spark_engine
 
 AT = datetime(2026, 7, 1, 12, 30, 0, 250_000, tzinfo=UTC)
 
 
-@pytest.fixture(params=[DuckDbEngine])
+@pytest.fixture(params=["duckdb", pytest.param("spark", marks=needs_spark)])
 def engine(request):
-    made = request.param()
+    if request.param == "spark":
+        request.getfixturevalue("spark")
+    made = spark_engine() if request.param == "spark" else DuckDbEngine()
     yield made
     made.close()
 

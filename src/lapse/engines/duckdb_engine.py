@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lapse.domain.errors import InvalidInput, NotFound, Unavailable
-from lapse.domain.names import shown
+from lapse.domain.errors import InvalidInput, Unavailable
+from lapse.engines.rows import checked_file, line, plain_rows, wanted
 
 if TYPE_CHECKING:
     import duckdb
 
-_TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 _PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)", re.ASCII)
 _COMMENT_OR_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 
@@ -52,11 +50,7 @@ class DuckDbEngine:
             InvalidInput: `table` is not a table name.
             NotFound: there is no such file.
         """
-        if not _TABLE.fullmatch(table):
-            raise InvalidInput(f"`{shown(table)}` is not a table name", hint="use lowercase letters, digits and _")
-        if not Path(parquet).is_file():
-            raise NotFound(f"there is no file `{shown(parquet, 200)}` for table `{table}`")
-        self._files[table] = str(Path(parquet).resolve())
+        self._files[table] = checked_file(table, parquet)
         self.close()
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -68,15 +62,15 @@ class DuckDbEngine:
         """
         import duckdb
 
-        values = _used(sql, parameters or {})
+        values = wanted(_PARAMETER.findall(_COMMENT_OR_TEXT.sub(" ", sql)), parameters or {})
         try:
             result = self._connected().sql(sql, params=values)
             rows: list[dict[str, Any]] = [] if result is None else result.to_arrow_table().to_pylist()
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            raise Unavailable(f"the review engine gave up: {_line(error)}") from None
+            raise Unavailable(f"the review engine gave up: {line(error)}") from None
         except duckdb.Error as error:
-            raise InvalidInput(f"the query cannot be run: {_line(error)}") from None
-        return [{name: _plain(value) for name, value in row.items()} for row in rows]
+            raise InvalidInput(f"the query cannot be run: {line(error)}") from None
+        return plain_rows(rows)
 
     def close(self) -> None:
         """Forget the connection; a later query opens a new one over the same files."""
@@ -104,21 +98,5 @@ class DuckDbEngine:
         return connection
 
 
-def _used(sql: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    names = set(_PARAMETER.findall(_COMMENT_OR_TEXT.sub(" ", sql)))
-    missing = sorted(names - parameters.keys())
-    if missing:
-        raise InvalidInput(f"the query needs a value for `{missing[0]}`")
-    return {name: parameters[name] for name in names}
-
-
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _line(error: Exception) -> str:
-    return shown(" ".join(str(error).split()), 300)
-
-
-def _plain(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value

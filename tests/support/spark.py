@@ -1,0 +1,41 @@
+"""Spark in tests: quick to start, and kept up between the engines that use it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from lapse.engines.spark_engine import SparkEngine
+
+MASTER = "local[2]"
+QUICK = {
+    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+    "spark.sql.shuffle.partitions": "1",
+}
+"""Evidence of a few rows: compiling and planning are nearly all of the time."""
+
+needs_spark = pytest.mark.skipif(
+    not (importlib.util.find_spec("pyspark") and shutil.which("java")), reason="PySpark or Java is not installed"
+)
+
+
+def spark_engine():
+    return SparkEngine(MASTER, memory="1g", settings=QUICK)
+
+
+@contextmanager
+def spark_kept():
+    """A user of Spark beside the test's own, so that closing an engine does not end it."""
+    engine = spark_engine()
+    engine.query("SELECT 1 AS one")
+    try:
+        yield
+    finally:
+        engine.close()
