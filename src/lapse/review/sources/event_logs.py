@@ -80,11 +80,11 @@ class EventLog:
         self.reading.skip(SEEN)
         return False
 
-    def see(self, at: datetime, what: str) -> None:
-        """An event is of `at`; `what` names it, should its time be wrong."""
+    def see(self, at: datetime, place: str) -> None:
+        """The event at `place` is of `at`."""
         self.reading.at(at)
         if at > self.taken_at:
-            self.notes.add(self._table, _LATE, f"{what} at {at.isoformat()}")
+            self.notes.add(self._table, _LATE, f"{place}: {at.isoformat()}")
             return
         self.last = at if self.last is None else max(self.last, at)
         self._windows.see(at)

@@ -27,7 +27,9 @@ _BROKEN = (OSError, EOFError, zlib.error)
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SPACE = b" \t\r\n"
 # Up to the next bracket that is in no text. Possessive, so that no text is gone through twice.
-_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]])', re.DOTALL)
+_PLAIN = rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
+_BRACKET = re.compile(_PLAIN + rb"([{}\[\]])", re.DOTALL)
+_NO_BRACKET = re.compile(_PLAIN, re.DOTALL)
 
 
 def json_objects(file: Path, name: str, reading: Reading) -> Iterator[tuple[str, bytes]]:
@@ -151,6 +153,8 @@ class _Splitter:
             if self._step(self._buffer[bracket], bracket):
                 yield self._place(), self._buffer[self._start : self._at]
                 self._start = -1
+        if self._depth and (passed := _NO_BRACKET.match(self._buffer, self._at)):
+            self._at = passed.end()
         self._compact()
 
     def finish(self) -> None:

@@ -27,8 +27,9 @@ class Once:
         """Whether no record of `at` had this `identity` yet; one with no identity at all is always new."""
         if not any(identity):
             return True
-        digest = blake2b("\0".join((at.isoformat(), *identity)).encode("utf-8", "replace"), digest_size=16).digest()
-        return self._seen.is_new(digest, int(at.timestamp() // _HOUR))
+        second = at.timestamp()
+        text = "\0".join((str(second), *identity)).encode("utf-8", "replace")
+        return self._seen.is_new(blake2b(text, digest_size=16).digest(), int(second // _HOUR))
 
     def report(self, notes: Notes, table: str) -> None:
         """Note how many records could not be compared with all that came before."""

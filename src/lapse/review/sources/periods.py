@@ -84,6 +84,10 @@ class Changes:
         """`binding` is no more. What it gave, and since when, counts where nothing before says so."""
         self._add(_Change(at, "unbind", binding, since.isoformat() if since else "", "", list(pairs)))
 
+    def sweep(self, at: datetime, prefix: str) -> None:
+        """Every binding whose name begins with `prefix` is no more."""
+        self._add(_Change(at, "sweep", prefix, "", "", []))
+
     def held(self, begin: datetime | None) -> Held:
         """What the changes come to. `begin` is since when anything is known."""
         return Held(self._in_order(), begin, self._most)
@@ -129,6 +133,7 @@ class Held:
             "settle": self._settle,
             "bind": self._bind,
             "unbind": self._unbind,
+            "sweep": self._sweep,
         }
 
     def periods(self) -> Iterator[Period]:
@@ -192,6 +197,10 @@ class Held:
                 yield Period(account, role, min(since, change.at), change.at, "", known=bool(change.role))
         else:
             self.unseen += 1
+
+    def _sweep(self, change: _Change) -> Iterator[Period]:
+        for name in [name for name in self._bound if name.startswith(change.name)]:
+            yield from self._unbind(change._replace(name=name))
 
     def _begin_one(self, pair: Pair, way: str, change: _Change) -> bool:
         """Whether the holding is followed."""

@@ -20,6 +20,7 @@ from lapse.review.sources.kubernetes.cluster import Cluster, Holding
 from lapse.review.sources.kubernetes.escalation import Known, edges_between, edges_of
 from lapse.review.sources.kubernetes.names import POWER, RESOURCE_OPTIONS, parts_of_service_account, resource_of
 from lapse.review.sources.kubernetes.objects import Rule, objects_of
+from lapse.review.sources.kubernetes.owners import PREFIX_OPTION, Owners
 from lapse.review.sources.kubernetes.rights import ANY, Ask, allows, is_everything, rights_of
 from lapse.review.sources.notes import Notes
 from lapse.review.sources.reading import Reading
@@ -54,7 +55,7 @@ def read(path: Path, options: Options, reading: Reading) -> None:
     for file in _files(path, reading):
         _read_file(file, name_below(path, file), cluster, reading)
     cluster.check_references()
-    _Writer(cluster, resource, at, reading).write()
+    _Writer(cluster, Owners(reading, resource, options), at, reading).write()
     cluster.check_aggregation()
     notes.report(reading)
 
@@ -86,8 +87,9 @@ def _read_file(file: Path, name: str, cluster: Cluster, reading: Reading) -> Non
 class _Writer:
     """Writes what a cluster comes to."""
 
-    def __init__(self, cluster: Cluster, resource: str, at: datetime, reading: Reading) -> None:
-        self._cluster, self._resource, self._at, self._reading = cluster, resource, at, reading
+    def __init__(self, cluster: Cluster, owners: Owners, at: datetime, reading: Reading) -> None:
+        self._cluster, self._owners, self._at, self._reading = cluster, owners, at, reading
+        self._resource = owners.resource
         self._holdings = sorted(cluster.holdings)
         self._roles = {one.name: one for one in self._found_roles()}
         self._direct: dict[str, list[Holding]] = {}
@@ -126,16 +128,13 @@ class _Writer:
     def _row(self, account: str, **more: Any) -> dict[str, Any]:
         return {"resource": self._resource, "account": account, **more}
 
-    def _principal(self, account: str) -> str | None:
-        return None if account.startswith("group/") else self._reading.principal(self._resource, account)
-
     def _accounts(self) -> Iterator[dict[str, Any]]:
         for account, created_at in sorted(self._cluster.accounts.items()):
             powers = any(self._roles[one.role].powers for one in self._direct.get(account, ()))
             is_service, is_group = parts_of_service_account(account) is not None, account.startswith("group/")
             yield self._row(
                 account,
-                principal=self._principal(account),
+                principal=self._owners.of(account),
                 can_login=False if is_group else account in self._cluster.seen_accounts or None,
                 powers=POWER if powers else None,
                 builtin=not is_service and account.removeprefix("group/").startswith("system:"),
@@ -152,7 +151,7 @@ class _Writer:
             for role in roles:
                 yield self._access_row(account, role, passes_on)
         for account, group in self._cluster.implied():
-            yield self._row(account, role=group, holding="direct", depth=0, principal=self._principal(account))
+            yield self._row(account, role=group, holding="direct", depth=0, principal=self._owners.of(account))
             for one in self._direct[group]:
                 row = self._access_row(account, self._roles[one.role], set())
                 yield row | {"holding": "nested", "depth": 1, "via": group}
@@ -163,7 +162,7 @@ class _Writer:
             role=role.name,
             holding="direct",
             depth=0,
-            principal=self._principal(account),
+            principal=self._owners.of(account),
             can_login=account in self._cluster.seen_accounts or None,
             admin_option=bool(passes_on & {"", role.namespace}) or None,
             inherits=True,
@@ -231,6 +230,7 @@ SOURCE = Source(
     read=read,
     options={
         **RESOURCE_OPTIONS,
+        **PREFIX_OPTION,
         "taken_at": "when the manifests were exported (default now)",
     },
 )
