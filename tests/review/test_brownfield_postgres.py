@@ -5,7 +5,7 @@ from __future__ import annotations
 from lapse.connectors.postgresql import PostgresConnector
 from lapse.domain.reviews import ItemDecision
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.collect import collect_brownfield
+from lapse.review.collect import Inputs, collect_brownfield
 from lapse.review.scope import parse_scope
 from lapse.review.stages import run_stages
 from support.postgres import name, run
@@ -56,7 +56,6 @@ async def reviewed(target, tmp_path, people):
         await connector.close()
     assert observation.complete
     scope = parse_scope("all", "2026")
-    snapshot = collect_brownfield(
-        [observation], tmp_path / "people.csv", scope, tmp_path / "snapshot", observation.observed_at
-    )
+    inputs = Inputs(observations=[observation], people=tmp_path / "people.csv")
+    snapshot = collect_brownfield(inputs, scope, tmp_path / "snapshot", observation.observed_at)
     return run_stages(DuckDbEngine, snapshot)

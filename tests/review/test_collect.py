@@ -274,7 +274,7 @@ def test_a_database_never_seen_before_gets_a_useful_answer(tmp_path):
     people = tmp_path / "people.csv"
     people.write_text("name,email,login,active,left_at\nNina,nina@example.com,,true,\nOtto,,otto,false,2026-01-31\n")
     scope = parse_scope("all", "2026-Q1")
-    snapshot = collect_brownfield([a_database()], people, scope, tmp_path / "s", START)
+    snapshot = collect_brownfield(Inputs(observations=[a_database()], people=people), scope, tmp_path / "s", START)
     result = run_stages(DuckDbEngine, snapshot)
     found = {(f.detector, f.subject): str(f.severity) for f in result.findings}
     assert found == {
@@ -296,7 +296,9 @@ def test_a_database_never_seen_before_gets_a_useful_answer(tmp_path):
 
 
 def test_what_cannot_be_known_of_a_bare_database_is_not_assessed(tmp_path):
-    snapshot = collect_brownfield([a_database()], None, parse_scope("all", "2026-Q1"), tmp_path / "s", START)
+    snapshot = collect_brownfield(
+        Inputs(observations=[a_database()]), parse_scope("all", "2026-Q1"), tmp_path / "s", START
+    )
     result = run_stages(DuckDbEngine, snapshot)
     not_assessed = {run.detector for run in result.not_assessed}
     assert {"L2", "L4", "L5", "L6", "R1", "R5", "C1", "C6", "C8", "C9", "C24", "M1", "M8"} <= not_assessed
@@ -306,7 +308,7 @@ def test_what_cannot_be_known_of_a_bare_database_is_not_assessed(tmp_path):
 
 def test_a_read_with_gaps_never_clears(tmp_path):
     empty = Observation(resource="pg-old", observed_at=START, server="PostgreSQL 15", gaps=("pg_authid: no right",))
-    snapshot = collect_brownfield([empty], None, parse_scope("all", "2026-Q1"), tmp_path / "s", START)
+    snapshot = collect_brownfield(Inputs(observations=[empty]), parse_scope("all", "2026-Q1"), tmp_path / "s", START)
     result = run_stages(DuckDbEngine, snapshot)
     run = next(run for run in result.runs if run.detector == "L1")
     assert run.status is RunStatus.NOT_ASSESSED

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lapse import __version__
 from lapse.bootstrap.apart import apart
@@ -21,11 +21,12 @@ from lapse.domain.errors import NotFound
 from lapse.domain.names import check_name
 from lapse.ledger.checkpoint import key_of
 from lapse.ports import Engine, Page
-from lapse.review.campaign import Desk
+from lapse.review.campaign import Desk, Given
 from lapse.review.collect import Inputs, LedgerCheck, collect_brownfield, collect_imports
 from lapse.review.model import ReviewResult, Snapshot
 from lapse.review.scope import Period, ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
+from lapse.review.sources.wanted import parse_wanted
 from lapse.review.stages import run_stages
 from lapse.storage.keyring import Keyring
 
@@ -102,7 +103,7 @@ class Brownfield:
     pack: SealedPack
 
 
-async def review_target(dsn: str, out: Path, *, people: Path | None = None, on_stage: OnStage = _quiet) -> Brownfield:
+async def review_target(dsn: str, out: Path, given: Given, *, on_stage: OnStage = _quiet) -> Brownfield:
     """Review any PostgreSQL that `dsn` can log in to, and write report and pack below `out`.
 
     The pack is signed with a key made for it and kept beside it, so it proves integrity, not origin.
@@ -117,25 +118,48 @@ async def review_target(dsn: str, out: Path, *, people: Path | None = None, on_s
     observation = await _observed(resource, dsn)
     period = Period(text=f"{now:%Y-%m-%d}", start=now - _LOOKING_BACK, end=now + timedelta(seconds=1))
     scope = ReviewScope(selector="all", period=period, review_id=_review_id(resource, now))
-    snapshot = collect_brownfield([observation], people, scope, out / scope.review_id / "snapshot", now)
+    inputs = _inputs(given, [observation])
+    snapshot = collect_brownfield(inputs, scope, out / scope.review_id / "snapshot", now)
     return _documented(snapshot, out, f"Access review of {resource}", on_stage)
 
 
 def review_files(
-    folder: Path, period: str, out: Path, *, now: datetime | None = None, on_stage: OnStage = _quiet
+    given: Given, period: str, out: Path, *, now: datetime | None = None, on_stage: OnStage = _quiet
 ) -> Brownfield:
-    """Review what other tools recorded: a folder of evidence files (docs/evidence.md), as it was at `now`.
+    """Review what other tools recorded, in the form of evidence files (docs/evidence.md) or their own, as of `now`.
 
     Raises:
-        NotFound: there is no such folder.
-        InvalidInput: the period cannot be read.
+        NotFound: there is no such folder or file.
+        InvalidInput: the period, an option or a file makes no sense.
     """
     at = now or datetime.now(UTC)
+    folder = given.imports or next((wanted.path for wanted in given.sources), Path("files"))
     name = check_name("".join(c if c.isalnum() else "-" for c in folder.name.lower()).strip("-") or "files")
     scope = parse_scope("all", period, review_id=_review_id(name, at))
     on_stage("collect")
-    snapshot = collect_imports(Inputs(imports=folder), scope, out / scope.review_id / "snapshot", at)
+    snapshot = collect_imports(_inputs(given), scope, out / scope.review_id / "snapshot", at)
     return _documented(snapshot, out, f"Access review of {name}, {period}", on_stage)
+
+
+def given_of(body: Mapping[str, Any]) -> Given:
+    """What is given to a review, as it is put into a call.
+
+    Raises:
+        InvalidInput: a source is not written as it must be.
+    """
+    imports, people, conflicts = (Path(body[n]) if body.get(n) else None for n in ("imports", "people", "conflicts"))
+    sources = tuple(map(parse_wanted, body.get("sources", ())))
+    return Given(imports=imports, people=people, conflicts=conflicts, sources=sources)
+
+
+def _inputs(given: Given, observations: Sequence[Observation] = ()) -> Inputs:
+    return Inputs(
+        observations=observations,
+        imports=given.imports,
+        people=given.people,
+        conflicts=given.conflicts,
+        sources=given.sources,
+    )
 
 
 def _documented(snapshot: Snapshot, out: Path, title: str, on_stage: OnStage) -> Brownfield:

@@ -31,6 +31,7 @@ from lapse.review.policy_evidence import PolicyEvidence, policy_evidence
 from lapse.review.scope import ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
 from lapse.review.snapshot import load_snapshot
+from lapse.review.sources.wanted import WantedSource
 from lapse.review.stages import Stages
 from lapse.review.terms import NO_TERMS, ReviewTerms, check_terms
 from lapse.review.validate import ranked
@@ -60,6 +61,19 @@ class Desk:
     def folder_of(self, review_id: str) -> Path:
         """Where a review keeps its files."""
         return self.folder / review_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Files that are given to a review: evidence in the form of the tables, HR's list, conflicts, other records."""
+
+    imports: Path | None = None
+    people: Path | None = None
+    conflicts: Path | None = None
+    sources: tuple[WantedSource, ...] = ()
+
+
+NOTHING_GIVEN = Given()
 
 
 async def start(desk: Desk, actor: Actor, selector: str, period: str, terms: ReviewTerms = NO_TERMS) -> Review:
@@ -97,17 +111,22 @@ async def start(desk: Desk, actor: Actor, selector: str, period: str, terms: Rev
     return await desk.store.write(work)
 
 
-async def collect_evidence(
-    desk: Desk, actor: Actor, review_id: str, *, imports: Path | None = None, people: Path | None = None
-) -> Review:
-    """Step 2a: read every target in scope and freeze the whole population."""
+async def collect_evidence(desk: Desk, actor: Actor, review_id: str, given: Given = NOTHING_GIVEN) -> Review:
+    """Step 2a: read every target in scope, and what is given besides, and freeze the whole population.
+
+    Raises:
+        NotFound: a file or folder that is given does not exist.
+        InvalidInput: one that is given makes no sense as a whole.
+    """
     review, scope = await _at(desk, actor, review_id, ReviewEvent.COLLECT)
     observations, unread = await _observe_all(desk, scope)
     inputs = Inputs(
         observations=observations,
         unread=unread,
-        imports=imports,
-        people=people,
+        imports=given.imports,
+        people=given.people,
+        conflicts=given.conflicts,
+        sources=given.sources,
         ledger_checks=await desk.check_ledger(),
         policy=await _policy_evidence(desk),
     )

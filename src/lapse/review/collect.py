@@ -72,9 +72,8 @@ class Inputs:
 
     `observations` are fresh reads of the targets, `unread` says why others could not be read. `imports` is a
     folder of evidence files (with `people.csv` and `identities.csv`), `conflicts` a file of conflicting duties,
-    `sources` what other systems recorded; `tell` hears how many bytes of which source were read. `tickets` None means
-    that no ticket was looked up, `ledger_checks` None that nobody verified the ledger, `policy` None that nobody
-    analysed the policy.
+    `sources` what other systems recorded; `tell` hears how many bytes of which source were read. `ledger_checks` None
+    means that nobody verified the ledger, `policy` None that nobody analysed the policy.
     """
 
     observations: Sequence[Observation] = ()
@@ -83,7 +82,6 @@ class Inputs:
     people: Path | None = None
     conflicts: Path | None = None
     sources: Sequence[WantedSource] = ()
-    tickets: Sequence[Mapping[str, Any]] | None = None
     tell: Callable[[str, int], None] = lambda _source, _bytes: None
     ledger_checks: Sequence[LedgerCheck] | None = None
     policy: PolicyEvidence | None = None
@@ -131,23 +129,20 @@ def collect_imports(inputs: Inputs, scope: ReviewScope, folder: Path, now: datet
     return writer.finish(())
 
 
-def collect_brownfield(
-    observations: Sequence[Observation], people: Path | None, scope: ReviewScope, folder: Path, now: datetime
-) -> Snapshot:
-    """What is on targets that nothing manages, with who works here if `people` (a CSV file) says so."""
+def collect_brownfield(inputs: Inputs, scope: ReviewScope, folder: Path, now: datetime) -> Snapshot:
+    """What is on the targets observed, that nothing manages, with who works here if a file says so."""
     writer = SnapshotWriter(folder, scope, now)
-    known = read_people(people) if people else People()
-    resources = [Resource(name=o.resource, connector=o.server.partition(" ")[0].lower()) for o in observations]
+    known = _people(inputs)
+    resources = [Resource(name=o.resource, connector=o.server.partition(" ")[0].lower()) for o in inputs.observations]
     writer.begin("resources", "targets given")
     for resource in resources:
         row = rows.resource_row(resource, Catalog(), None)
         writer.add("resources", [row | {"owner_active": None}])
-    if people:
-        writer.begin("principals", people.name)
+    if known.persons:
+        writer.begin("principals", "people.csv")
         writer.add("principals", principal_rows(known, now))
         _write_people_events(writer, known, Catalog(), now)
     names = [resource.name for resource in resources]
-    inputs = Inputs(observations=observations)
     identities = _identities(writer, inputs, Catalog(), known)
     _write_observations(writer, inputs, names, Explanations(), identities.of)
     _write_from_elsewhere(writer, inputs, identities)
@@ -267,8 +262,5 @@ def _write_from_elsewhere(writer: SnapshotWriter, inputs: Inputs, identities: Id
     if inputs.conflicts is not None:
         writer.begin("conflicts", f"file {inputs.conflicts.name}")
         writer.add("conflicts", conflict_rows(inputs.conflicts))
-    if inputs.tickets is not None:
-        writer.begin("tickets", "ticket systems, asked now")
-        writer.add("tickets", inputs.tickets)
     writer.begin("account_links", "rules by which accounts are linked to people")
     writer.add("account_links", identities.rows())

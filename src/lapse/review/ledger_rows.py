@@ -18,6 +18,7 @@ from lapse.review.people_history import PeopleHistory
 from lapse.review.rows import event_row, ledger_row
 from lapse.review.snapshot import SnapshotWriter
 from lapse.review.telemetry import OnlyWindows
+from lapse.review.ticket_history import TicketHistory
 
 _PIECE = 5_000
 
@@ -32,11 +33,13 @@ class LedgerFacts:
     end_ordered: dict[str, datetime] = field(default_factory=dict)
     only: OnlyWindows = field(default_factory=OnlyWindows)
     people: PeopleHistory = field(default_factory=PeopleHistory)
+    tickets: TicketHistory = field(default_factory=TicketHistory)
 
     def note(self, entry: Entry) -> None:
         """Take in one entry."""
         self.only.note(entry)
         self.people.note(entry)
+        self.tickets.note(entry)
         after = entry.after or {}
         if entry.type == "request.created":
             self.requests.add(entry.subject)

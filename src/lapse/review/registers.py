@@ -44,6 +44,9 @@ async def write_registers(reader: Reader, population: Population, writer: Snapsh
     await _write_exceptions(reader, population, writer)
     writer.begin("boundaries", "catalog", f"tag `{_CONTROLS}`")
     writer.add("boundaries", boundary_rows(population.catalog, population.resources))
+    if population.facts.tickets:
+        writer.begin("tickets", "ledger", "what ticket systems said when requests named them")
+        writer.add("tickets", population.facts.tickets.rows())
     writer.begin("people_events", "ledger", "type catalog.principal.*")
     writer.add("people_events", population.facts.people.rows())
 

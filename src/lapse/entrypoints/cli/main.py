@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drift": ("targets", "Access that no grant explains."),
     "review": ("reviews", "The recurring security review."),
     "exception": ("exceptions", "What is accepted, until when, by whom."),
+    "source": ("sources", "Records of other systems that a review reads."),
     "detector": ("detectors", "What a review looks for."),
     "ledger": ("ledger", "The record of every change, and its proof."),
     "integration": ("integrations", "Other systems that lapse asks and tells."),

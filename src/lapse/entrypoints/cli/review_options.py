@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,18 @@ Seed = Annotated[int, typer.Option(metavar="NUMBER", help="What chooses the cana
 Threshold = Annotated[
     list[str] | None, typer.Option(metavar="L5.objective_seconds=60", help="Another threshold of a detector.")
 ]
+Imports = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Evidence files from elsewhere (docs/evidence.md).")
+]
+People = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="CSV of who works here: name,email,login,active,left_at.")
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KIND=PATH[,OPTION=VALUE]", help="Records of another system (lapse source list)."),
+]
+SourcesFile = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file that lists sources.")]
+Conflicts = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of conflicting duties.")]
 
 
 def review_of(api: Api, given: str) -> dict[str, Any]:
@@ -47,6 +60,21 @@ def plan_body(within: str, by_default: str, fallback: str, stages: int, canaries
         "within": within, "by_default": None if by_default == "none" else by_default, "fallback": fallback,
         "stages": stages, "canaries": canaries,
     }  # fmt: skip
+
+
+def given_body(
+    imports: Path | None, people: Path | None, conflicts: Path | None, source: list[str] | None, sources: Path | None
+) -> dict[str, Any]:
+    """The files that are given to a review, as the API takes them: places on this machine."""
+    files = {"imports": imports, "people": people, "conflicts": conflicts}
+    body: dict[str, Any] = {name: str(path.absolute()) for name, path in files.items() if path is not None}
+    if source or sources is not None:
+        from lapse.review.sources.wanted import parse_wanted, read_wanted, spelled
+
+        wanted = [parse_wanted(text) for text in source or ()]
+        wanted += read_wanted(sources) if sources is not None else []
+        body["sources"] = [spelled(one) for one in wanted]
+    return body
 
 
 def thresholds_body(given: list[str] | None) -> dict[str, dict[str, int]]:

@@ -19,15 +19,21 @@ from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, ta
 from lapse.entrypoints.cli.review_options import (
     ByDefault,
     Canaries,
+    Conflicts,
     Fallback,
     Frameworks,
+    Imports,
+    People,
     PeriodText,
     ReviewId,
     Scope,
     Seed,
+    Sources,
+    SourcesFile,
     Stages,
     Threshold,
     Within,
+    given_body,
     plan_body,
     review_of,
     thresholds_body,
@@ -47,13 +53,6 @@ if TYPE_CHECKING:
     from lapse.bootstrap.reviewing import Brownfield
 
 _NEXT = dict(zip(("started", "collected", "audited", "validated", "examined", "adjusted"), STEPS, strict=True))
-
-Imports = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Evidence files from elsewhere (docs/evidence.md).")
-]
-People = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="CSV of who works here: name,email,login,active,left_at.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -83,26 +82,28 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     ] = None,
     people: People = None,
     imports: Imports = None,
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="With --target or --files: where report and pack go.")
-    ] = Path("lapse-review"),
+    source: Sources = None,
+    sources: SourcesFile = None,
+    conflicts: Conflicts = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Only what is given, with nothing set up.")] = False,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where report and pack go, with nothing set up.")] = Path(
+        "lapse-review"
+    ),
 ) -> None:
     """Go through all six steps.
 
-    Writes the report and the sealed pack.
+    Writes the report and the sealed pack. With --target, --files or --alone nothing has to be set up.
     """
-    if target:
-        _run_brownfield(session, target, people, out)
-        return
-    if files is not None:
-        _run_files(session, files, period or _this_quarter(), out)
+    given = given_body(imports, people, conflicts, source, sources)
+    if target or files is not None or alone:
+        _run_alone(session, target, files, given, period or _this_quarter(), out)
         return
     with session.api() as api:
         review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": ""})
         with progress(session) as advance:
             for name in STEPS:
                 advance(name)
-                done = api.post(f"/reviews/{quoted(review['id'])}/stages/{name}", _stage_body(name, imports, people))
+                done = api.post(f"/reviews/{quoted(review['id'])}/stages/{name}", given if name == "collect" else {})
         result = api.get(f"/reviews/{quoted(review['id'])}/result")
     places = done["summary"]
     print_result(session, review["id"], result, report=places["report"], pack=places["pack"])
@@ -286,15 +287,23 @@ def _step_command(name: str) -> Callable[..., None]:
     def plain(session: Session, review: ReviewId = "") -> None:
         _take_step(session, name, review, {})
 
-    def collecting(session: Session, review: ReviewId = "", imports: Imports = None, people: People = None) -> None:
-        _take_step(session, name, review, _stage_body(name, imports, people))
+    def collecting(  # noqa: PLR0913, PLR0917  one parameter an option
+        session: Session,
+        review: ReviewId = "",
+        imports: Imports = None,
+        people: People = None,
+        source: Sources = None,
+        sources: SourcesFile = None,
+        conflicts: Conflicts = None,
+    ) -> None:
+        _take_step(session, name, review, given_body(imports, people, conflicts, source, sources))
 
     function = collecting if name == "collect" else plain
     function.__doc__ = f"Step {STEPS[name]}."
     return function
 
 
-def _take_step(session: Session, name: str, review: str, body: Mapping[str, str]) -> None:
+def _take_step(session: Session, name: str, review: str, body: Mapping[str, Any]) -> None:
     with session.api() as api:
         found = review_of(api, review)
         done = api.post(f"/reviews/{quoted(found['id'])}/stages/{name}", body)
@@ -309,28 +318,19 @@ def _take_step(session: Session, name: str, review: str, body: Mapping[str, str]
     say(f"next: `lapse review {following} {found['id']}`" if following else "next: `lapse review verify PACK`")
 
 
-def _stage_body(name: str, imports: Path | None, people: Path | None) -> dict[str, str]:
-    if name != "collect":
-        return {}
-    given = {"imports": imports, "people": people}
-    return {key: str(path.absolute()) for key, path in given.items() if path is not None}
-
-
-def _run_brownfield(session: Session, dsn: str, people: Path | None, out: Path) -> None:
+def _run_alone(
+    session: Session, target: str, files: Path | None, body: Mapping[str, Any], period: str, out: Path
+) -> None:
     import asyncio
 
-    from lapse.bootstrap.reviewing import review_target
+    from lapse.bootstrap.reviewing import given_of, review_files, review_target
 
+    given = given_of({**body, "imports": str(files)} if files is not None else body)
     with progress(session) as advance:
-        found = asyncio.run(review_target(dsn, out, people=people, on_stage=advance))
-    _print_brownfield(session, found)
-
-
-def _run_files(session: Session, folder: Path, period: str, out: Path) -> None:
-    from lapse.bootstrap.reviewing import review_files
-
-    with progress(session) as advance:
-        found = review_files(folder, period, out, on_stage=advance)
+        if target:
+            found = asyncio.run(review_target(target, out, given, on_stage=advance))
+        else:
+            found = review_files(given, period, out, on_stage=advance)
     _print_brownfield(session, found)
 
 

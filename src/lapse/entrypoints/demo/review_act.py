@@ -13,6 +13,7 @@ from lapse.bootstrap.reviewing import Brownfield, review_files
 from lapse.domain.reviews import Severity
 from lapse.entrypoints.demo.history import History, write_history
 from lapse.entrypoints.demo.stage import Stage
+from lapse.review.campaign import Given
 from lapse.review.pack import verify_pack
 
 _STYLES = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "dim"}
@@ -46,7 +47,7 @@ def year_review(stage: Stage) -> dict[str, Any]:
         "A generated year of a small company, with problems planted in it. The review knows nothing of them.",
     )
     history = write_history(stage.out / "history", year=2025)
-    found = review_files(history.folder, history.period, stage.out / "year", now=history.now)
+    found = review_files(Given(imports=history.folder), history.period, stage.out / "year", now=history.now)
     _print_findings(stage, found, history)
     verified = _verify(stage, found)
     planted = Counter(one.detector for one in history.planted)

@@ -24,10 +24,13 @@ WITH named AS (
     WHERE r.created_at >= $period_start AND r.created_at < $period_end
 ),
 judged AS (
-    SELECT request_id, requester, ticket, created_at, opened_at, closed_at, people, resources, entitlement,
+    SELECT request_id, requester, ticket, created_at, opened_at, closed_at, status, looked_up_at, people, resources,
+        entitlement,
         CASE
             WHEN NOT found THEN 'does not exist'
             WHEN date_diff('second', closed_at, created_at) > $tolerance_seconds THEN 'was closed before'
+            WHEN status = 'closed' AND date_diff('second', created_at, looked_up_at) <= $tolerance_seconds
+                THEN 'was closed then'
             WHEN date_diff('second', created_at, opened_at) > $tolerance_seconds THEN 'was opened only later'
             WHEN people IS NOT NULL
                 AND strpos(';' || people || ';', ';' || requester || ';') = 0
@@ -50,6 +53,8 @@ SELECT
     j.created_at,
     j.opened_at,
     j.closed_at,
+    j.status,
+    j.looked_up_at,
     j.people,
     j.resources
 FROM judged j

@@ -1,22 +1,24 @@
 /*
 id: C2
-version: "1"
+version: "2"
 step: 4
 title: Reciprocity
-question: Which two people approve each other far more often than chance would have it?
+question: Which two people approve each other far more often than chance would have it, among those who could?
 severity: medium
 confidence: advice
 needs: [requests, decisions]
-optional: [principals]
+optional: [principals, approver_sets]
 parameters:
   fewest: {default: 5, doc: approvals in each direction}
-  times_chance: {default: 3, doc: how many times more often than if approvers were spread evenly}
+  times_chance: {default: 2, doc: "how many times more often than chance: even among those who could approve, where that is known, else as they approve everybody's"}
+  sigmas: {default: 3, doc: by how many standard deviations more often than chance}
 clauses: [NIST 800-53 AC-5]
 remediation: Have others decide on these for a while; spread approvals over the set.
 would_clear: The pair is the whole set of approvers, which is then the thing to change.
 */
 WITH votes AS (
-    SELECT DISTINCT d.request_id, COALESCE(a.person, d.person) AS approver, COALESCE(b.person, r.beneficiary) AS holder
+    SELECT DISTINCT d.request_id, d.stage, COALESCE(a.person, d.person) AS approver,
+        COALESCE(b.person, r.beneficiary) AS holder
     FROM decisions d
     JOIN requests r ON r.request_id = d.request_id
     LEFT JOIN principals a ON a.principal = d.person
@@ -26,22 +28,53 @@ WITH votes AS (
 pairs AS (
     SELECT approver, holder, count(*) AS n FROM votes WHERE approver <> holder GROUP BY approver, holder
 ),
-total AS (
-    SELECT sum(n) AS n FROM pairs
+mutual AS (
+    SELECT a.approver, a.holder, a.n
+    FROM pairs a
+    JOIN pairs b ON b.approver = a.holder AND b.holder = a.approver
+    WHERE a.n >= $fewest AND b.n >= $fewest
+),
+able AS (
+    SELECT v.request_id, v.stage, v.holder, COALESCE(p.person, s.person) AS person
+    FROM (SELECT DISTINCT request_id, stage, holder FROM votes WHERE approver <> holder) v
+    JOIN approver_sets s ON s.request_id = v.request_id AND s.stage = v.stage
+    LEFT JOIN principals p ON p.principal = s.person
+    WHERE COALESCE(p.person, s.person) <> v.holder
+    GROUP BY v.request_id, v.stage, v.holder, COALESCE(p.person, s.person)
+),
+sizes AS (
+    SELECT request_id, stage, count(*) AS people FROM able GROUP BY request_id, stage
 ),
 given AS (
-    SELECT approver, sum(n) AS n FROM pairs GROUP BY approver
+    SELECT approver, CAST(sum(n) AS DOUBLE) / CAST((SELECT sum(n) FROM pairs) AS DOUBLE) AS share
+    FROM pairs GROUP BY approver
 ),
-got AS (
-    SELECT holder, sum(n) AS n FROM pairs GROUP BY holder
+known AS (
+    SELECT m.approver, m.holder, 1.0 / CAST(z.people AS DOUBLE) AS chance
+    FROM mutual m
+    JOIN able a ON a.holder = m.holder AND a.person = m.approver
+    JOIN sizes z ON z.request_id = a.request_id AND z.stage = a.stage
+),
+unknown AS (
+    SELECT m.approver, m.holder, g.share AS chance
+    FROM mutual m
+    JOIN given g ON g.approver = m.approver
+    JOIN votes v ON v.holder = m.holder AND v.approver <> v.holder
+    LEFT JOIN sizes z ON z.request_id = v.request_id AND z.stage = v.stage
+    WHERE z.people IS NULL
+),
+expected AS (
+    SELECT approver, holder, sum(chance) AS n, sum(chance * (1 - chance)) AS variance
+    FROM (SELECT * FROM known UNION ALL SELECT * FROM unknown) c
+    GROUP BY approver, holder
 ),
 lifted AS (
-    SELECT p.approver, p.holder, p.n,
-        CAST(p.n AS DOUBLE) * CAST(t.n AS DOUBLE) / (CAST(g.n AS DOUBLE) * CAST(h.n AS DOUBLE)) AS lift
-    FROM pairs p
-    JOIN given g ON g.approver = p.approver
-    JOIN got h ON h.holder = p.holder
-    CROSS JOIN total t
+    SELECT m.approver, m.holder, m.n, CAST(m.n AS DOUBLE) / e.n AS lift
+    FROM mutual m
+    JOIN expected e ON e.approver = m.approver AND e.holder = m.holder
+    WHERE e.n > 0
+        AND CAST(m.n AS DOUBLE) >= $times_chance * e.n
+        AND (CAST(m.n AS DOUBLE) - e.n) * (CAST(m.n AS DOUBLE) - e.n) >= $sigmas * $sigmas * e.variance
 )
 SELECT
     a.approver || ' and ' || a.holder AS subject,
@@ -56,6 +89,4 @@ SELECT
 FROM lifted a
 JOIN lifted b ON b.approver = a.holder AND b.holder = a.approver
 WHERE a.approver < a.holder
-    AND a.n >= $fewest AND b.n >= $fewest
-    AND a.lift >= $times_chance AND b.lift >= $times_chance
 ORDER BY 1

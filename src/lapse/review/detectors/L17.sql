@@ -1,6 +1,6 @@
 /*
 id: L17
-version: "1"
+version: "2"
 step: 2
 title: Exposure excess
 question: Where is access held for far more hours than it is used?
@@ -39,11 +39,13 @@ covered AS (
     WHERE i.from_at <= b.from_at AND i.to_at >= b.to_at
 ),
 standing AS (
-    SELECT DISTINCT a.resource, a.role, a.account
+    SELECT a.resource, a.role, a.account, min(GREATEST(COALESCE(a.since, b.from_at), b.from_at)) AS from_at
     FROM access_observed a
     JOIN covered c ON c.resource = a.resource
+    CROSS JOIN bounds b
     WHERE a.grant_id IS NULL AND a.holding <> 'nested' AND COALESCE(a.can_login, TRUE)
         AND substr(a.account, 1, 3) <> 'pg_'
+    GROUP BY a.resource, a.role, a.account
 ),
 accounts_used AS (
     SELECT u.resource, u.account,
@@ -56,7 +58,7 @@ accounts_used AS (
 ),
 sums AS (
     SELECT s.resource, s.role, count(*) AS holders,
-        count(*) * max(date_diff('second', b.from_at, b.to_at)) AS standing_s, COALESCE(sum(u.used_s), 0) AS used_s
+        sum(GREATEST(0, date_diff('second', s.from_at, b.to_at))) AS standing_s, COALESCE(sum(u.used_s), 0) AS used_s
     FROM standing s
     CROSS JOIN bounds b
     LEFT JOIN accounts_used u ON u.resource = s.resource AND u.account = s.account

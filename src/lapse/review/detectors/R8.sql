@@ -1,13 +1,13 @@
 /*
 id: R8
-version: "1"
+version: "2"
 step: 3
 title: Peer outlier
 question: Who holds what few of their peers hold?
 severity: low
 confidence: advice
 needs: [principals]
-optional: []
+optional: [people_events]
 one_of: [[grants, access_observed]]
 parameters:
   fewest_peers: {default: 5, doc: smaller groups of the same department and title say nothing}
@@ -21,10 +21,18 @@ WITH peers AS (
     FROM principals
     WHERE kind = 'person' AND active AND alias_of IS NULL AND (department IS NOT NULL OR title IS NOT NULL)
 ),
+moves AS (
+    SELECT principal, max(happened_at) AS moved_at
+    FROM people_events
+    WHERE event = 'moved' AND COALESCE(field, '') <> 'manager' AND happened_at <= $as_of
+    GROUP BY principal
+),
 held AS (
-    SELECT beneficiary AS principal, resource, role
-    FROM grants
-    WHERE activated_at < $period_end AND COALESCE(ended_at, $as_of) >= $period_start
+    SELECT g.beneficiary AS principal, g.resource, g.role
+    FROM grants g
+    LEFT JOIN moves m ON m.principal = g.beneficiary
+    WHERE g.activated_at < $period_end AND COALESCE(g.ended_at, $as_of) >= $period_start
+        AND COALESCE(g.ended_at, $as_of) >= COALESCE(m.moved_at, CAST($period_start AS TIMESTAMPTZ))
     UNION
     SELECT principal, resource, role FROM access_observed WHERE grant_id IS NULL AND principal IS NOT NULL
 ),

@@ -1,6 +1,6 @@
 /*
 id: R9
-version: "1"
+version: "2"
 step: 2
 title: Orphan workload
 question: Which services and agents act with nobody left who answers for them?
@@ -14,7 +14,11 @@ remediation: Give it an owner who works here, or switch it off.
 would_clear: The catalog names an active person as owner or sponsor.
 */
 WITH gone AS (
-    SELECT principal FROM people_events WHERE event = 'left' AND happened_at <= $as_of
+    SELECT principal FROM people_events
+    WHERE happened_at <= $as_of
+    GROUP BY principal
+    HAVING max(CASE WHEN event = 'left' THEN happened_at END)
+        >= max(CASE WHEN event = 'joined' THEN happened_at ELSE CAST('1900-01-01T00:00:00Z' AS TIMESTAMPTZ) END)
     UNION
     SELECT principal FROM principals WHERE NOT active OR left_at <= $as_of
 ),

@@ -112,6 +112,8 @@ FLOW = (
             Column("title", TEXT, "its title"),
             Column("opened_at", TIME, "when it was opened"),
             Column("closed_at", TIME, "when it was closed; null is open"),
+            Column("status", TEXT, "`open` or `closed` when it was looked up"),
+            Column("looked_up_at", TIME, "when that was"),
             Column("people", TEXT, "principals that it is assigned to or was opened by, separated by `;`"),
             Column("resources", TEXT, "resources it is about, separated by `;`; null is not said"),
         ),

@@ -42,6 +42,12 @@ def parse_wanted(text: str) -> WantedSource:
     return WantedSource(kind=kind.strip(), path=Path(path.strip()), options=pairs)
 
 
+def spelled(wanted: WantedSource) -> str:
+    """A source as `parse_wanted` reads it, with its path made absolute."""
+    options = "".join(f",{name}={value}" for name, value in wanted.options.items())
+    return f"{wanted.kind}={wanted.path.absolute()}{options}"
+
+
 def read_wanted(file: Path) -> list[WantedSource]:
     """The sources that a YAML file lists: `sources:` with `kind`, `path` and `options` each.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
-from lapse.bootstrap.reviewing import at_desk, desk_of
+from lapse.bootstrap.reviewing import at_desk, desk_of, given_of
 from lapse.control.signing import sign_review
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.durations import parse_duration
@@ -68,10 +67,15 @@ class NewReviewBody(PlanBody, frozen=True, kw_only=True):
 
 
 class StageBody(Body, frozen=True, kw_only=True):
-    """For `collect`: folders and files on the server's machine with evidence from elsewhere."""
+    """For `collect`: folders and files on the server's machine with evidence from elsewhere.
+
+    `sources` are like `cloudtrail=PATH,complete=yes`.
+    """
 
     imports: str = ""
     people: str = ""
+    conflicts: str = ""
+    sources: tuple[str, ...] = ()
 
 
 class SignBody(Body, frozen=True, kw_only=True):
@@ -171,8 +175,7 @@ Stage = Callable[[Desk, Actor, str, StageBody], Awaitable[Summary]]
 
 
 async def _collect(desk: Desk, actor: Actor, review_id: str, body: StageBody) -> Summary:
-    imports, people = (Path(text) if text else None for text in (body.imports, body.people))
-    review = await campaign.collect_evidence(desk, actor, review_id, imports=imports, people=people)
+    review = await campaign.collect_evidence(desk, actor, review_id, given_of(msgspec.to_builtins(body)))
     return {"tables": len(review.hashes)}
 
 
