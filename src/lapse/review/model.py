@@ -16,6 +16,7 @@ from enum import StrEnum
 from lapse.domain.data import Json
 from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, ReviewPlan, Severity, Usage
 from lapse.review.figures.model import ApprovalFigures, ExposureFigures, KeyFigures, LagObjective, TrendPoint
+from lapse.review.roles.model import RoleValidation
 from lapse.review.scope import Period, ReviewScope
 
 __all__ = [
@@ -119,7 +120,10 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotManifest:
-    """Every table of the evidence, collected or not, and what was wrong with it."""
+    """Every table of the evidence, collected or not, and what was wrong with it.
+
+    `detectors` are those of one's own that were given to the review: SHA-256 (hex) of their files, by id.
+    """
 
     evidence_version: int
     scope: ReviewScope
@@ -129,6 +133,7 @@ class SnapshotManifest:
     problems: tuple[Problem, ...] = ()
     sources: tuple[SourceReport, ...] = ()
     tool: str = ""
+    detectors: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, name: str) -> TableManifest | None:
         """The manifest of one table."""
@@ -254,11 +259,12 @@ class AuditResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationResult:
-    """Step 3: one item for each active permission, ranked by risk (highest first)."""
+    """Step 3: one item for each active permission, ranked by risk (highest first), and each role against its use."""
 
     items: tuple[Item, ...] = ()
     by_usage: Mapping[Usage, int] = field(default_factory=dict)
     by_recommendation: Mapping[ItemDecision, int] = field(default_factory=dict)
+    roles: RoleValidation | None = None
     findings: tuple[Finding, ...] = ()
     runs: tuple[DetectorRun, ...] = ()
 

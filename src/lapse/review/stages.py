@@ -27,6 +27,7 @@ from lapse.review.model import (
     ValidationResult,
     WorkflowResult,
 )
+from lapse.review.roles.validation import validate_roles
 from lapse.review.snapshot import register_all
 from lapse.review.sql import ask
 from lapse.review.validate import relink, validate
@@ -63,8 +64,9 @@ class Stages:
         return audit(self._engine, self.snapshot)
 
     def validate(self, audited: AuditResult) -> ValidationResult:
-        """Step 3."""
-        return validate(self._engine, self.snapshot, audited)
+        """Step 3: permissions, then roles."""
+        result = validate(self._engine, self.snapshot, audited)
+        return replace(result, roles=validate_roles(self._engine, self.snapshot))
 
     def workflows(self) -> WorkflowResult:
         """Step 4; derives `rederivations` and `approver_sets` into the snapshot."""

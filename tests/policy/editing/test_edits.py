@@ -122,9 +122,7 @@ def test_what_is_said_about_the_next_offer_stays_with_it():
 
 
 def test_the_last_offer_takes_the_key_or_the_file_with_it():
-    one = {
-        "a.yaml": "version: 1\noffers:\n  - {name: a, entitlements: x/y, to: anyone, max_duration: 1h, auto_approve: true}\n"
-    }
+    one = {"a.yaml": f"version: 1\noffers:\n  - {ONE_LINE}\n"}
     with pytest.raises(CannotEdit, match="the only rule"):
         remove_offer(one, "a")
     both = one | {"b.yaml": one["a.yaml"].replace("name: a", "name: b")}
@@ -145,9 +143,7 @@ def test_an_offer_like_another_is_added_behind_the_last():
 
 
 def test_a_file_without_a_line_break_at_its_end_is_extended():
-    files = {
-        "a.yaml": "version: 1\noffers:\n- {name: a, entitlements: x/y, to: anyone, max_duration: 1h, auto_approve: true}"
-    }
+    files = {"a.yaml": f"version: 1\noffers:\n- {ONE_LINE}"}
     lines = offer_text(files, "a").like({"name": "b"}, {"entitlements", "to", "max_duration", "auto_approve"})
     assert [offer.name for offer in parse(add_offer(files, "a.yaml", "b", lines)).offers] == ["a", "b"]
 
