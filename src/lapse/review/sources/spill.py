@@ -24,7 +24,7 @@ class Spill(Generic[T]):
     """A map from text to values of type `kind`, a `msgspec.Struct`. As a context manager it is closed at the end."""
 
     def __init__(self, kind: type[T], most: int = MOST) -> None:
-        self._most, self._spilled = max(2, most), 0
+        self._most, self._spilled = max(2, most), False
         self._recent: OrderedDict[str, T] = OrderedDict()
         self._read = msgspec.msgpack.Decoder(kind)
         # An empty name is a file of SQLite's own in the temporary folder, which nobody else sees.
@@ -39,10 +39,10 @@ class Spill(Generic[T]):
             return self._recent[name]
         if not self._spilled:
             return None
-        row = self._file.execute("DELETE FROM spilled WHERE name = ? RETURNING value", (_key(name),)).fetchone()
+        row = self._file.execute("SELECT value FROM spilled WHERE name = ?", (_key(name),)).fetchone()
         if row is None:
             return None
-        self._spilled -= 1
+        # It stays in the file until it is written there again, which costs less than to delete it.
         return self.put(name, self._read.decode(row[0]))
 
     def put(self, name: str, value: T) -> T:
@@ -55,8 +55,9 @@ class Spill(Generic[T]):
     def values(self) -> Iterator[T]:
         """Every value, in no order. The map must not be used meanwhile."""
         yield from self._recent.values()
-        for (value,) in self._file.execute("SELECT value FROM spilled"):
-            yield self._read.decode(value)
+        for name, value in self._file.execute("SELECT name, value FROM spilled"):
+            if name.decode("utf-8", "surrogatepass") not in self._recent:
+                yield self._read.decode(value)
 
     def close(self) -> None:
         """Forget everything."""
@@ -77,7 +78,7 @@ class Spill(Generic[T]):
         self._file.execute("BEGIN")
         self._file.executemany("INSERT OR REPLACE INTO spilled VALUES (?, ?)", rows)
         self._file.execute("COMMIT")
-        self._spilled += len(rows)
+        self._spilled = True
 
 
 def _key(name: str) -> bytes:

@@ -35,6 +35,9 @@ class Spans:
     def add(self, start: datetime, end: datetime) -> None:
         """Take in `start` to `end`, in either order."""
         start, end = min(start, end), max(start, end)
+        if self._starts and self._starts[-1] <= start <= later(self._ends[-1], self._gap):
+            self._ends[-1] = max(self._ends[-1], end)
+            return
         at = bisect_right(self._starts, start)
         if at and end <= self._ends[at - 1]:
             return

@@ -15,6 +15,8 @@ from lapse.review.sources.clocks import Clock
 _TIME_END = 23
 _START_END = 19
 _SESSION = re.compile(r"[0-9a-f]{1,16}\.[0-9a-f]{1,8}", re.ASCII)
+_SHAPE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{3})? ", re.ASCII)
+_UTC = " UTC"
 _MOST_LINES = 1 << 62
 
 
@@ -83,12 +85,12 @@ def clean(text: str) -> str:
 
 
 def _read(text: str, end: int, clock: Clock) -> datetime:
-    if len(text) <= end + 1 or text[10] != " " or text[end] != " " or not text[:end].isascii():
+    if not _SHAPE.match(text) or len(text) <= end + 1 or text[end] != " ":
         raise ValueError("its time cannot be read")
     try:
+        if text[end:] == _UTC:
+            return datetime.fromisoformat(text[:end] + "+00:00")
         local = datetime.fromisoformat(text[:end])
     except ValueError:
         raise ValueError("its time cannot be read") from None
-    if local.tzinfo is not None:
-        raise ValueError("its time cannot be read")
     return clock.read(local, text[end + 1 :])
