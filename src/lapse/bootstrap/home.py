@@ -83,6 +83,11 @@ class Home:
         return self.path / "reviews"
 
     @property
+    def detectors(self) -> Path:
+        """The folder of detectors of one's own, if there is one."""
+        return self.path / "detectors"
+
+    @property
     def recordings(self) -> Path:
         """The folder of what sessions left: encrypted pieces of recordings."""
         return self.path / "recordings"

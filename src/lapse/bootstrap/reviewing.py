@@ -77,6 +77,7 @@ def desk_of(app: App) -> Desk:
         observe=observe,
         check_ledger=check_ledger,
         prove=prove,
+        detectors=app.home.detectors if app.home.detectors.is_dir() else None,
     )
 
 
@@ -147,9 +148,9 @@ def given_of(body: Mapping[str, Any]) -> Given:
     Raises:
         InvalidInput: a source is not written as it must be.
     """
-    imports, people, conflicts = (Path(body[n]) if body.get(n) else None for n in ("imports", "people", "conflicts"))
-    sources = tuple(map(parse_wanted, body.get("sources", ())))
-    return Given(imports=imports, people=people, conflicts=conflicts, sources=sources)
+    names = ("imports", "people", "conflicts", "detectors")
+    files = {name: Path(body[name]) for name in names if body.get(name)}
+    return Given(**files, sources=tuple(map(parse_wanted, body.get("sources", ()))))
 
 
 def _inputs(given: Given, observations: Sequence[Observation] = ()) -> Inputs:
@@ -159,6 +160,7 @@ def _inputs(given: Given, observations: Sequence[Observation] = ()) -> Inputs:
         people=given.people,
         conflicts=given.conflicts,
         sources=given.sources,
+        detectors=given.detectors,
     )
 
 

@@ -45,7 +45,7 @@ class Desk:
     """What a campaign needs from outside.
 
     `observe` reads a whole target, `check_ledger` verifies the ledger, `prove` gives a proof bundle of the ledger's
-    entries about the given subjects (None where nothing is sealed yet).
+    entries about the given subjects (None where nothing is sealed yet). `detectors` is a folder of one's own.
     """
 
     store: Store
@@ -57,6 +57,7 @@ class Desk:
     observe: Callable[[str], Awaitable[Observation]]
     check_ledger: Callable[[], Awaitable[Sequence[LedgerCheck]]]
     prove: Callable[[Iterable[str]], Awaitable[Mapping[str, Json] | None]]
+    detectors: Path | None = None
 
     def folder_of(self, review_id: str) -> Path:
         """Where a review keeps its files."""
@@ -71,6 +72,7 @@ class Given:
     people: Path | None = None
     conflicts: Path | None = None
     sources: tuple[WantedSource, ...] = ()
+    detectors: Path | None = None
 
 
 NOTHING_GIVEN = Given()
@@ -127,6 +129,7 @@ async def collect_evidence(desk: Desk, actor: Actor, review_id: str, given: Give
         people=given.people,
         conflicts=given.conflicts,
         sources=given.sources,
+        detectors=given.detectors or desk.detectors,
         ledger_checks=await desk.check_ledger(),
         policy=await _policy_evidence(desk),
     )

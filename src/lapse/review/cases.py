@@ -13,6 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from lapse.domain.errors import InvalidInput
+from lapse.domain.names import shown
 from lapse.ports import Engine
 from lapse.review.columns import Kind, Table
 from lapse.review.detector import Detector, run_detector
@@ -54,19 +56,50 @@ class CaseResult:
 
 
 def cases_of(detector: str) -> tuple[Case, ...]:
-    """The cases in `detectors/cases/ID.yaml`."""
-    from ruamel.yaml import YAML
-
+    """The cases of a detector that comes with lapse, in `detectors/cases/ID.yaml`."""
     file = files("lapse.review") / "detectors" / "cases" / f"{detector}.yaml"
-    data = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
-    return tuple(_case(entry) for entry in data)
+    return read_cases(file.read_text("utf-8"), file.name)
+
+
+def read_cases(text: str, name: str) -> tuple[Case, ...]:
+    """The cases in `text`, the contents of a file called `name`.
+
+    Raises:
+        InvalidInput: it is not YAML, or not a list of cases; the message says which.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        data = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise InvalidInput(f"`{shown(name)}` is not YAML: {shown(' '.join(str(error).split()), 200)}") from None
+    if not isinstance(data, list) or not data:
+        raise InvalidInput(f"`{shown(name)}` is no list of cases", hint="each has `name`, `tables` and perhaps `finds`")
+    return tuple(_checked(entry, number, name) for number, entry in enumerate(data, start=1))
+
+
+def _checked(entry: Any, number: int, name: str) -> Case:
+    where = f"case {number} of `{shown(name)}`"
+    if not isinstance(entry, dict) or not {"name", "tables"} <= entry.keys() or not isinstance(entry["tables"], dict):
+        raise InvalidInput(f"{where} needs a `name` and `tables`")
+    unknown = next((table for table in entry["tables"] if table not in TABLES), None)
+    if unknown is not None:
+        raise InvalidInput(f"{where} has a table `{shown(str(unknown))}`, which is no evidence table")
+    for table, rows in entry["tables"].items():
+        if not isinstance(rows or [], list) or not all(isinstance(row, dict) for row in rows or ()):
+            raise InvalidInput(f"{where}: `{table}` is no list of rows")
+        extra = next((c for row in rows or () for c in row if TABLES[table].column(str(c)) is None), None)
+        if extra is not None:
+            raise InvalidInput(f"{where}: `{table}` has no column `{shown(str(extra))}`")
+    return _case(entry)
 
 
 def run_case(new_engine: Callable[[], Engine], detector: Detector, case: Case, folder: Path) -> CaseResult:
     """Write the rows of `case` as a snapshot in `folder` and run the detector on it."""
     scope = ReviewScope(selector="all", period=parse_period("2026-Q3"), thresholds={detector.id: dict(case.parameters)})
     writer = SnapshotWriter(folder, scope, AS_OF)
-    for name in detector.needs:
+    for name in (*detector.needs, *(group[0] for group in detector.one_of if not case.tables.keys() & set(group))):
         writer.begin(name, "case")
     for name, rows in case.tables.items():
         writer.begin(name, "case")

@@ -21,6 +21,7 @@ from lapse.domain.resources import Resource
 from lapse.ports import Reader, Store
 from lapse.review import rows
 from lapse.review.conflicts import conflict_rows
+from lapse.review.detector import detectors_in
 from lapse.review.frame import Population
 from lapse.review.identities import Identities
 from lapse.review.identity_rules import MAPPING, rules_of
@@ -72,8 +73,9 @@ class Inputs:
 
     `observations` are fresh reads of the targets, `unread` says why others could not be read. `imports` is a
     folder of evidence files (with `people.csv` and `identities.csv`), `conflicts` a file of conflicting duties,
-    `sources` what other systems recorded; `tell` hears how many bytes of which source were read. `ledger_checks` None
-    means that nobody verified the ledger, `policy` None that nobody analysed the policy.
+    `sources` what other systems recorded, `detectors` a folder of detectors of one's own; `tell` hears how many bytes
+    of which source were read. `ledger_checks` None means that nobody verified the ledger, `policy` None that nobody
+    analysed the policy.
     """
 
     observations: Sequence[Observation] = ()
@@ -82,6 +84,7 @@ class Inputs:
     people: Path | None = None
     conflicts: Path | None = None
     sources: Sequence[WantedSource] = ()
+    detectors: Path | None = None
     tell: Callable[[str, int], None] = lambda _source, _bytes: None
     ledger_checks: Sequence[LedgerCheck] | None = None
     policy: PolicyEvidence | None = None
@@ -262,5 +265,8 @@ def _write_from_elsewhere(writer: SnapshotWriter, inputs: Inputs, identities: Id
     if inputs.conflicts is not None:
         writer.begin("conflicts", f"file {inputs.conflicts.name}")
         writer.add("conflicts", conflict_rows(inputs.conflicts))
+    if inputs.detectors is not None:
+        for detector in detectors_in(inputs.detectors):
+            writer.detector(detector.id, detector.text.encode("utf-8"))
     writer.begin("account_links", "rules by which accounts are linked to people")
     writer.add("account_links", identities.rows())

@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from lapse.domain.data import Json, from_data, to_data
-from lapse.domain.errors import InvalidInput
+from lapse.domain.errors import Corrupt, InvalidInput, NotFound
 from lapse.domain.names import shown
 from lapse.domain.reviews import Confidence, Finding, Severity
 from lapse.ports import Engine
@@ -26,6 +27,9 @@ from lapse.review.model import Coverage, DetectorRun, RunStatus, Snapshot, Snaps
 from lapse.review.sql import times, with_absent
 
 _FRONT = re.compile(r"/\*\n(.*?)\n\*/\n", re.DOTALL)
+_ID = re.compile(r"[A-Z]{1,4}[0-9]{1,3}", re.ASCII)
+OWN = "detectors"
+"""Folder of a snapshot with the detectors of one's own that were given to the review."""
 _MOST_EVIDENCE = 20
 _COLUMNS = ("subject", "principal", "resource", "summary", "severity")
 
@@ -42,8 +46,8 @@ class Parameter:
 class Detector:
     """One question to the evidence. `needs` tables must be there, `optional` ones count as empty if they are not.
 
-    Of each group in `one_of` at least one must be there; the others of it count as empty.
-    `sql` returns subject, principal, resource, summary, optionally severity, and then columns of evidence.
+    Of each group in `one_of` at least one must be there; the others of it count as empty. `text` is the whole file,
+    `sql` the query in it: subject, principal, resource, summary, optionally severity, and then columns of evidence.
     """
 
     id: str
@@ -61,6 +65,7 @@ class Detector:
     would_clear: str
     one_of: tuple[tuple[str, ...], ...] = ()
     sql: str = ""
+    text: str = field(default="", repr=False)
 
     @property
     def spare(self) -> tuple[str, ...]:
@@ -102,7 +107,7 @@ def parse_detector(text: str, name: str) -> Detector:
         data = YAML(typ="safe", pure=True).load(io.StringIO(match[1]))
     except YAMLError as error:
         raise InvalidInput(f"the front matter of `{shown(name)}` is not YAML: {shown(str(error), 200)}") from None
-    detector = replace(from_data(Detector, data), sql=text[match.end() :])
+    detector = replace(from_data(Detector, data), sql=text[match.end() :], text=text)
     unknown = [table for table in detector.tables if table not in TABLES]
     if unknown:
         raise InvalidInput(f"`{shown(name)}` needs `{shown(unknown[0])}`, which is not an evidence table")
@@ -119,10 +124,59 @@ def all_detectors() -> tuple[Detector, ...]:
     return tuple(sorted(found, key=lambda d: _order(d.id)))
 
 
+def is_detector_id(text: str) -> bool:
+    """Whether it is spelt like the id of a detector."""
+    return _ID.fullmatch(text) is not None
+
+
+def detectors_in(folder: Path) -> tuple[Detector, ...]:
+    """Detectors of one's own: the `.sql` files of `folder`, ordered by id.
+
+    Raises:
+        NotFound: there is no such folder.
+        InvalidInput: a file is no detector, or has an id that another one has.
+    """
+    if not folder.is_dir():
+        raise NotFound(f"there is no folder `{shown(str(folder), 200)}`", hint="`lapse detector new ID` makes one")
+    found = [parse_detector(_text(file), file.name) for file in sorted(folder.glob("*.sql"))]
+    known = {detector.id for detector in all_detectors()}
+    for detector in found:
+        if not is_detector_id(detector.id) or detector.id in known:
+            taken = "is taken" if detector.id in known else "is no id"
+            raise InvalidInput(f"`{shown(detector.id)}` {taken}", hint="an id is some capitals and a number, like X1")
+        known.add(detector.id)
+    return tuple(found)
+
+
+def own_detectors(snapshot: Snapshot) -> tuple[Detector, ...]:
+    """Detectors of one's own that were given to the review, as they were then.
+
+    Raises:
+        Corrupt: one is not as it was when the evidence was collected.
+    """
+    hashes, folder = snapshot.manifest.detectors, Path(snapshot.folder) / OWN
+    found = detectors_in(folder) if hashes else ()
+    for detector in found:
+        text = (folder / f"{detector.id}.sql").read_bytes()
+        if hashes.get(detector.id) != hashlib.sha256(text).hexdigest():
+            raise Corrupt(f"detector {detector.id} is not the one that was given to the review")
+    if len(found) != len(hashes):
+        raise Corrupt("a detector that was given to the review is missing")
+    return found
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"`{shown(file.name)}` cannot be read: {error}") from None
+
+
 def run_detectors(engine: Engine, snapshot: Snapshot, steps: Iterable[int]) -> Assessment:
-    """Run the detectors of `steps` on a snapshot that is registered in `engine`."""
+    """Run the detectors of `steps`, the snapshot's own included, on a snapshot that is registered in `engine`."""
     wanted = set(steps)
-    results = [run_detector(engine, snapshot.manifest, d) for d in all_detectors() if d.step in wanted]
+    every = (*all_detectors(), *own_detectors(snapshot))
+    results = [run_detector(engine, snapshot.manifest, d) for d in every if d.step in wanted]
     return Assessment(
         findings=tuple(finding for found, _ in results for finding in found),
         runs=tuple(run for _, run in results),
@@ -139,13 +193,29 @@ def run_detector(
     if missing:
         names = ", ".join(f"`{table}`" for table in missing)
         return (), replace(run, missing=missing, reason=f"there is no evidence in {names}")
-    rows = engine.query(with_absent(detector.sql, detector.spare, manifest), {**times(manifest), **parameters})
-    findings = _findings(detector, manifest, rows)
+    try:
+        rows = engine.query(with_absent(detector.sql, detector.spare, manifest), {**times(manifest), **parameters})
+        findings = _findings(detector, manifest, _checked(rows))
+    except InvalidInput as error:
+        return (), replace(run, reason=f"it could not be run: {error.message}")
     partial = _partial((*detector.needs, *(t for group in detector.one_of for t in group)), manifest)
     if partial and not findings:
         return (), replace(run, missing=tuple(partial), reason="; ".join(partial.values()))
     status = RunStatus.FOUND if findings else RunStatus.CLEAR
     return findings, replace(run, status=status, findings=len(findings))
+
+
+def _checked(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """`rows`, if they are what a detector gives; one of one's own may give anything."""
+    for row in rows:
+        lacking = [name for name in _COLUMNS[:-1] if name not in row]
+        if lacking:
+            raise InvalidInput(f"its SQL gives no column `{lacking[0]}`")
+        if not isinstance(row["subject"], str) or not isinstance(row["summary"], str):
+            raise InvalidInput("subject and summary are texts in every row")
+        if row.get("severity") is not None and row["severity"] not in set(Severity):
+            raise InvalidInput(f"`{shown(str(row['severity']))}` is no severity")
+    return rows
 
 
 def missing_tables(detector: Detector, manifest: SnapshotManifest) -> tuple[str, ...]:

@@ -22,6 +22,9 @@ from lapse.review.model import Problem
 from lapse.review.snapshot import SnapshotWriter
 
 PEOPLE = "people"
+LABELS = "planted"
+"""Name of the file in which a simulation says what it planted: a review must not know it."""
+
 _EXAMPLES = 3
 _BATCH = 50_000
 _TRUE, _FALSE = {"true", "yes", "1", "t", "y"}, {"false", "no", "0", "f", "n"}
@@ -52,7 +55,7 @@ def import_folder(writer: SnapshotWriter, folder: Path) -> None:
     if not folder.is_dir():
         raise NotFound(f"there is no folder `{shown(str(folder), 200)}`", hint="give a folder of CSV or Parquet files")
     for path in sorted(folder.iterdir()):
-        if path.stem in {PEOPLE, "identities"} or path.name.startswith("."):
+        if path.stem in {PEOPLE, "identities", LABELS} or path.name.startswith("."):
             continue
         if path.stem in TABLES and path.suffix in {".csv", ".parquet"}:
             import_file(writer, TABLES[path.stem], path)

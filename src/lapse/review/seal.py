@@ -140,6 +140,8 @@ def _write_evidence(folder: PackFolder, contents: PackContents, signer: Signer) 
     if contents.ledger is not None:
         for path, body in documents.ledger_documents(contents.ledger).items():
             folder.add(path, body)
+    for name, digest in sorted(result.snapshot.manifest.detectors.items()):
+        _copy_detector(folder, name, digest, Path(result.snapshot.folder))
     for table in result.snapshot.manifest.tables:
         if table.file:
             _copy_table(folder, table, Path(result.snapshot.folder))
@@ -158,6 +160,15 @@ def _copy_table(folder: PackFolder, table: TableManifest, snapshot: Path) -> Non
         raise _changed(table, "its file is gone") from None
     if copied.sha256 != table.sha256:
         raise _changed(table, "its file was changed since it was collected")
+
+
+def _copy_detector(folder: PackFolder, name: str, digest: str, snapshot: Path) -> None:
+    """A detector of one's own goes along, so that what it found can be found again."""
+    source = snapshot / "detectors" / f"{name}.sql"
+    if not SAFE_PATH.fullmatch(name) or source.is_symlink() or not source.is_file():
+        raise Corrupt(f"detector `{shown(name)}` cannot be sealed: its file is gone", hint="collect the review again")
+    if folder.copy(f"detectors/{name}.sql", source).sha256 != digest:
+        raise Corrupt(f"detector `{shown(name)}` cannot be sealed: it was changed", hint="collect the review again")
 
 
 def _changed(table: TableManifest, what: str) -> Corrupt:

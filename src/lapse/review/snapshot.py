@@ -61,6 +61,7 @@ class SnapshotWriter:
         self._open: dict[str, _Open] = {}
         self._problems: list[Problem] = []
         self._sources: list[SourceReport] = []
+        self._detectors: dict[str, str] = {}
 
     def begin(self, name: str, source: str, query: str = "") -> None:
         """`source` was asked for the table, so that it exists even if there are no rows."""
@@ -107,6 +108,13 @@ class SnapshotWriter:
         """Something was wrong with the evidence; it is shown in the review, never dropped."""
         self._problems.append(problem)
 
+    def detector(self, name: str, text: bytes) -> None:
+        """A detector of one's own goes with the evidence, so that the review can be done again."""
+        folder = self._folder / "detectors"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.sql").write_bytes(text)
+        self._detectors[name] = hashlib.sha256(text).hexdigest()
+
     def report(self, source: SourceReport) -> None:
         """What became of the records of one source of files."""
         self._sources.append(source)
@@ -128,6 +136,7 @@ class SnapshotWriter:
             problems=(*self._problems, *(_mismatch(t) for t in tables if not t.reconciled)),
             sources=tuple(self._sources),
             tool=f"lapse {__version__}",
+            detectors=self._detectors,
         )
         return _written(self._folder, manifest)
 

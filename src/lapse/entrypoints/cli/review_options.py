@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,7 @@ Sources = Annotated[
     typer.Option(metavar="KIND=PATH[,OPTION=VALUE]", help="Records of another system (lapse source list)."),
 ]
 SourcesFile = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file that lists sources.")]
+OwnDetectors = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Detectors of your own.")]
 Conflicts = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of conflicting duties.")]
 
 
@@ -63,10 +65,9 @@ def plan_body(within: str, by_default: str, fallback: str, stages: int, canaries
 
 
 def given_body(
-    imports: Path | None, people: Path | None, conflicts: Path | None, source: list[str] | None, sources: Path | None
+    files: Mapping[str, Path | None], source: list[str] | None = None, sources: Path | None = None
 ) -> dict[str, Any]:
-    """The files that are given to a review, as the API takes them: places on this machine."""
-    files = {"imports": imports, "people": people, "conflicts": conflicts}
+    """The files that are given to a review by name, as the API takes them: places on this machine."""
     body: dict[str, Any] = {name: str(path.absolute()) for name, path in files.items() if path is not None}
     if source or sources is not None:
         from lapse.review.sources.wanted import parse_wanted, read_wanted, spelled

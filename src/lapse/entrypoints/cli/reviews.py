@@ -23,6 +23,7 @@ from lapse.entrypoints.cli.review_options import (
     Fallback,
     Frameworks,
     Imports,
+    OwnDetectors,
     People,
     PeriodText,
     ReviewId,
@@ -85,6 +86,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     source: Sources = None,
     sources: SourcesFile = None,
     conflicts: Conflicts = None,
+    detectors: OwnDetectors = None,
     alone: Annotated[bool, typer.Option("--alone", help="Only what is given, with nothing set up.")] = False,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where report and pack go, with nothing set up.")] = Path(
         "lapse-review"
@@ -94,7 +96,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Writes the report and the sealed pack. With --target, --files or --alone nothing has to be set up.
     """
-    given = given_body(imports, people, conflicts, source, sources)
+    files_given = {"imports": imports, "people": people, "conflicts": conflicts, "detectors": detectors}
+    given = given_body(files_given, source, sources)
     if target or files is not None or alone:
         _run_alone(session, target, files, given, period or _this_quarter(), out)
         return
@@ -295,8 +298,10 @@ def _step_command(name: str) -> Callable[..., None]:
         source: Sources = None,
         sources: SourcesFile = None,
         conflicts: Conflicts = None,
+        detectors: OwnDetectors = None,
     ) -> None:
-        _take_step(session, name, review, given_body(imports, people, conflicts, source, sources))
+        files = {"imports": imports, "people": people, "conflicts": conflicts, "detectors": detectors}
+        _take_step(session, name, review, given_body(files, source, sources))
 
     function = collecting if name == "collect" else plain
     function.__doc__ = f"Step {STEPS[name]}."

@@ -75,6 +75,7 @@ class StageBody(Body, frozen=True, kw_only=True):
     imports: str = ""
     people: str = ""
     conflicts: str = ""
+    detectors: str = ""
     sources: tuple[str, ...] = ()
 
 
