@@ -18,7 +18,6 @@ from lapse.review.snapshot import load_snapshot
 from lapse.review.stages import run_stages
 from support.clock import START
 
-
 WITH_SEVERITY = """
 SELECT 's' AS subject, '' AS principal, '' AS resource, 'x' AS summary, 'huge' AS severity FROM access_observed
 """
