@@ -10,7 +10,7 @@ needs: [requests, decisions]
 optional: [principals, approver_sets]
 parameters:
   fewest: {default: 5, doc: approvals in each direction}
-  times_chance: {default: 2, doc: "how many times more often than chance: even among those who could approve, where that is known, else as they approve everybody's"}
+  times_chance: {default: 2, doc: how many times more often than the approver takes what others ask for}
   sigmas: {default: 3, doc: by how many standard deviations more often than chance}
 clauses: [NIST 800-53 AC-5]
 remediation: Have others decide on these for a while; spread approvals over the set.
@@ -49,11 +49,24 @@ given AS (
     SELECT approver, CAST(sum(n) AS DOUBLE) / CAST((SELECT sum(n) FROM pairs) AS DOUBLE) AS share
     FROM pairs GROUP BY approver
 ),
+turns AS (
+    SELECT a.person, a.holder, count(*) AS able,
+        sum(CASE WHEN v.request_id IS NULL THEN 0 ELSE 1 END) AS taken
+    FROM able a
+    LEFT JOIN votes v ON v.request_id = a.request_id AND v.stage = a.stage AND v.approver = a.person
+    GROUP BY a.person, a.holder
+),
+everybody AS (
+    SELECT person, sum(able) AS able, sum(taken) AS taken FROM turns GROUP BY person
+),
 known AS (
-    SELECT m.approver, m.holder, 1.0 / CAST(z.people AS DOUBLE) AS chance
+    SELECT m.approver, m.holder, LEAST(1.0, CAST(e.taken - t.taken + 1 AS DOUBLE)
+        / CAST(e.able - t.able + z.people AS DOUBLE)) AS chance
     FROM mutual m
     JOIN able a ON a.holder = m.holder AND a.person = m.approver
     JOIN sizes z ON z.request_id = a.request_id AND z.stage = a.stage
+    JOIN turns t ON t.person = m.approver AND t.holder = m.holder
+    JOIN everybody e ON e.person = m.approver
 ),
 unknown AS (
     SELECT m.approver, m.holder, g.share AS chance
