@@ -1,8 +1,11 @@
-"""Lines of PostgreSQL's csvlog and jsonlog, written as the server writes them."""
+"""Lines of PostgreSQL's csvlog and jsonlog, written as the server writes them, and reading them."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+
+from support.read_sources import read_as
 
 AT = "2026-07-01 10:00:00.000 UTC"
 SESSION = "66827f20.1f4"
@@ -99,3 +102,24 @@ def audit(text, number=2, **cells):
 def server(message, number=1, *, at=AT, backend="postmaster", session="66827f00.1"):
     """A line of the server's own processes."""
     return csv_line(message, number, at=at, session=session, user=None, database=None, application="", backend=backend)
+
+
+START = datetime(2026, 7, 1, 10, tzinfo=UTC)
+ANOTHER = "66827f21.1f5"
+
+
+def after(minutes):
+    return START + timedelta(minutes=minutes)
+
+
+def read_log(tmp_path, *lines, rules=None, name="postgresql.csv", **options):
+    """Everything that came of a log with these lines, which are texts or bytes."""
+    file = tmp_path / name
+    file.write_bytes(b"".join(line.encode() if isinstance(line, str) else line for line in lines))
+    stated = {"resource": "pg", "taken_at": "2026-10-01T00:00:00Z"} | options
+    return read_as("postgresql-log", file, tmp_path, rules, **stated)
+
+
+def actions(result):
+    """What was done, without the connections."""
+    return [row for row in result.usage if row["action"] != "connect"]

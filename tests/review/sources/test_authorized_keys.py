@@ -2,71 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import hashlib
-import itertools
 import os
-import shutil
-import subprocess
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lapse.domain.errors import InvalidInput
 from lapse.review.identities import Rules
 from lapse.review.sources.openssh.entries import Ignored, read_entry
 from lapse.review.sources.openssh.places import Place, place_of
 from support.read_sources import people, read_as, short
-
-TAKEN = datetime(2026, 10, 1, tzinfo=UTC)
-_numbers = itertools.count(1)
-
-
-def wire(*parts):
-    return b"".join(len(part).to_bytes(4) + part for part in parts)
-
-
-def blob_of(kind, number=1, bits=3072):
-    """A key of `kind` that is well formed; another number is another key."""
-    seed = hashlib.sha256(str(number).encode()).digest()
-    modulus = (1 << (bits - 1) | number).to_bytes(bits // 8)
-    inside = {
-        "ssh-rsa": (b"\x01\x00\x01", b"\0" + modulus),
-        "ssh-dss": (b"\0" + modulus, seed, seed, seed),
-        "ssh-ed25519": (seed,),
-        "ecdsa-sha2-nistp521": (b"nistp521", seed),
-        "sk-ecdsa-sha2-nistp256@openssh.com": (b"nistp256", seed, b"ssh:"),
-        "sk-ssh-ed25519@openssh.com": (seed, b"ssh:"),
-    }.get(kind, (seed,))
-    return wire(kind.encode(), *inside)
-
-
-def key(kind="ssh-ed25519", number=1, bits=3072, comment=""):
-    text = f"{kind} {base64.b64encode(blob_of(kind, number, bits)).decode()}"
-    return f"{text} {comment}" if comment else text
-
-
-def fingerprint(kind="ssh-ed25519", number=1, bits=3072):
-    digest = base64.b64encode(hashlib.sha256(blob_of(kind, number, bits)).digest()).decode()
-    return "SHA256:" + digest.rstrip("=")
-
-
-def read(tmp_path, files, rules=None, **options):
-    """`files` maps a path to the lines of a file."""
-    folder = tmp_path / f"keys-{next(_numbers)}"
-    for name, lines in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        content = lines if isinstance(lines, bytes) else "".join(f"{line}\n" for line in lines).encode()
-        file.write_bytes(content)
-    return read_as("authorized-keys", folder, tmp_path, rules, **{"taken_at": "2026-10-01T00:00:00Z", **options})
-
-
-def alone(tmp_path, *lines, **options):
-    return read(tmp_path, {"web-1/alice/authorized_keys": lines}, **options)
+from support.ssh_keys import TAKEN, alone, fingerprint, key, read_keys
 
 
 def test_a_key_opens_the_account(tmp_path):
@@ -101,7 +47,7 @@ def test_a_key_opens_the_account(tmp_path):
 
 
 def test_root_has_the_power_of_root(tmp_path):
-    result = read(tmp_path, {"web-1/root/authorized_keys": [key()]})
+    result = read_keys(tmp_path, {"web-1/root/authorized_keys": [key()]})
     assert short(result.accounts + result.access_observed, "account", "powers") == [("root", "root")] * 2
 
 
@@ -132,9 +78,11 @@ def test_layouts(path, place):
 def test_a_host_that_the_layout_does_not_say_must_be_stated(tmp_path):
     files = {"home/alice/.ssh/authorized_keys": [key()]}
     with pytest.raises(InvalidInput, match="does not say of which host"):
-        read(tmp_path, files)
-    assert short(read(tmp_path, files, host="Web-1").accounts, "resource") == ["ssh-web-1"]
-    assert short(read(tmp_path, files, host="web-1", resource="host-{host}").accounts, "resource") == ["host-web-1"]
+        read_keys(tmp_path, files)
+    assert short(read_keys(tmp_path, files, host="Web-1").accounts, "resource") == ["ssh-web-1"]
+    assert short(read_keys(tmp_path, files, host="web-1", resource="host-{host}").accounts, "resource") == [
+        "host-web-1"
+    ]
 
 
 def test_a_single_file_needs_host_and_account(tmp_path):
@@ -153,7 +101,7 @@ def test_the_files_of_one_account_are_one_account(tmp_path):
         "web-1/etc/ssh/authorized_keys/alice": [key(number=3)],
         "web-1/bob/authorized_keys": [],
     }
-    result = read(tmp_path, files)
+    result = read_keys(tmp_path, files)
     assert short(result.accounts, "account") == ["alice", "bob"]
     assert short(result.access_observed, "account") == ["alice"]
     assert len(result.credentials) == 3
@@ -286,7 +234,7 @@ def test_the_comment_names_a_person_if_it_is_a_mail_address(tmp_path):
 
 def test_an_account_that_several_persons_share_is_access_of_each(tmp_path):
     rules = Rules(keys={fingerprint(number=1): frozenset({"ann"}), fingerprint(number=2): frozenset({"bob"})})
-    result = read(tmp_path, {"web-1/deploy/authorized_keys": [key(number=n) for n in (1, 2, 3)]}, rules)
+    result = read_keys(tmp_path, {"web-1/deploy/authorized_keys": [key(number=n) for n in (1, 2, 3)]}, rules)
     assert sorted(short(result.access_observed, "principal", "via"), key=str) == [
         ("ann", fingerprint(number=1)),
         ("bob", fingerprint(number=2)),
@@ -304,12 +252,12 @@ def test_another_persons_key_in_an_account_is_that_persons_access(tmp_path):
 
 def test_one_key_in_accounts_of_two_persons_is_told(tmp_path):
     files = {f"web-{n}/{account}/authorized_keys": [key()] for n, account in ((1, "alice"), (2, "bob"), (2, "root"))}
-    result = read(tmp_path, files, people(alice="ann", bob="bob.b"))
+    result = read_keys(tmp_path, files, people(alice="ann", bob="bob.b"))
     problem = result.problems["keys that open accounts of several people"]
     assert problem.rows == 1
     assert problem.examples == (f"{fingerprint()}: alice of ann, bob of bob.b",)
     own = {f"web-{n}/{account}/authorized_keys": [key()] for n, account in ((1, "alice"), (2, "alice"), (2, "root"))}
-    assert read(tmp_path, own, people(alice="ann")).problems == {}
+    assert read_keys(tmp_path, own, people(alice="ann")).problems == {}
 
 
 @pytest.mark.parametrize(
@@ -326,106 +274,3 @@ def test_weak_keys_are_told(tmp_path, line, says):
     assert len(result.credentials) == 1
     examples = [example for problem in result.problems.values() for example in problem.examples]
     assert [says in example for example in examples] == ([True] if says else [])
-
-
-# What may be wrong
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("nonsense", "there is no key in it"),
-        ("ssh-ed25519", "there is no key in it"),
-        ("ssh-ed25519 !!!", "not base64"),
-        ("ssh-ed25519 AAAA", "is cut off"),
-        (key()[:60], "is cut off"),
-        (key() + "AAAA", "is cut off"),
-        (key() + "A", "not base64"),
-        (key().replace("ssh-ed25519 ", "ssh-rsa "), "it is none of kind `ssh-rsa`"),
-        (
-            "ecdsa-sha2-nistp521 " + base64.b64encode(wire(b"ecdsa-sha2-nistp521", b"nistp256", b"x")).decode(),
-            "another curve",
-        ),
-        ("ssh-ed25519 " + base64.b64encode(wire(b"ssh-ed25519", b"short")).decode(), "its length is another"),
-        ("ssh-rsa " + base64.b64encode(wire(b"ssh-rsa", b"\x03")).decode(), "missing or too many"),
-        ("ssh-ed25519 " + base64.b64encode(b"\xff" * 40).decode(), "is cut off"),
-        (f'command="never closed {key()}', "never closed"),
-        (f"{key()} a\0b", "NUL"),
-    ],
-)
-def test_a_line_that_cannot_be_read_is_rejected_and_the_others_stay(tmp_path, line, why):
-    result = alone(tmp_path, key(number=8), line, key(number=9), complete="yes")
-    assert (result.report.used, result.report.rejected) == (2, 1)
-    assert why in result.report.examples[0]
-    assert short(result.target_reads, "complete", "gaps") == [(False, "1 lines could not be read")]
-
-
-def test_a_host_is_read_completely_only_if_that_is_stated_and_true(tmp_path):
-    assert short(alone(tmp_path, key()).target_reads, "complete") == [False]
-    files = {"web-1/alice/authorized_keys": [key()], "web-1/alice/authorized_keys.bak": [key(number=2)]}
-    result = read(tmp_path, files, complete="yes")
-    assert short(result.target_reads, "complete") == [False]
-    (problem,) = result.problems.values()
-    assert problem.examples == ("web-1/alice/authorized_keys.bak",)
-
-
-def test_a_host_whose_name_makes_no_resource_is_rejected(tmp_path):
-    result = read(tmp_path, {"=cmd()/alice/authorized_keys": [key()], "web-1/=cmd()/authorized_keys": [key()]})
-    assert short(result.accounts, "resource", "account") == [("ssh-web-1", "=cmd()")]
-    assert "is not a name of a host" in result.report.examples[0]
-
-
-def test_links_that_lead_out_are_not_followed(tmp_path):
-    secret = tmp_path / "secret"
-    secret.write_text(key() + "\n")
-    folder = tmp_path / "k" / "web-1" / "alice"
-    folder.mkdir(parents=True)
-    (folder / "authorized_keys").symlink_to(secret)
-    with pytest.raises(InvalidInput, match="has no file of keys"):
-        read_as("authorized-keys", tmp_path / "k", tmp_path)
-
-
-def test_odd_bytes_and_huge_lines_are_told(tmp_path):
-    content = key(comment="M\xfcller").encode("latin-1") + b"\r\n" + b"x" * (17 << 20) + b"\n" + key(number=2).encode()
-    result = read(tmp_path, {"web-1/alice/authorized_keys": content})
-    assert (len(result.credentials), result.report.rejected) == (2, 1)
-    assert any("Windows-1252" in what for what in result.problems)
-
-
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
-@pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
-def test_fingerprints_are_those_that_openssh_prints(tmp_path, kind):
-    made = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "a b", "-f", made], check=True)
-    printed = subprocess.run(["ssh-keygen", "-lf", made], check=True, capture_output=True, text=True).stdout.split()
-    entry = read_entry(made.with_suffix(".pub").read_text().rstrip("\n"))
-    assert (entry.key.fingerprint, entry.comment) == (printed[1], "a b")
-    assert entry.key.bits == int(printed[0])
-
-
-# Whatever a file says
-
-values = st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"]), max_size=30)
-
-
-@settings(max_examples=60)
-@given(command=values, comment=values, gap=st.text(" \t", min_size=1, max_size=3))
-def test_a_key_with_any_command_and_comment_is_found(command, comment, gap):
-    quoted = command.replace("\\", "/").replace('"', '\\"')
-    entry = read_entry(f'command="{quoted}",restrict{gap}{key()}{gap}{comment}')
-    assert entry.key.fingerprint == fingerprint()
-    assert entry.comment == comment.strip(" \t")
-
-
-@settings(max_examples=60)
-@given(data=st.binary(max_size=300), good=st.booleans())
-def test_any_bytes_are_counted(tmp_path_factory, data, good):
-    content = (key().encode() + b"\n" if good else b"") + data
-    result = read(tmp_path_factory.getbasetemp(), {"web-1/alice/authorized_keys": content})
-    assert len(result.credentials) >= good
-
-
-@given(text=st.text(max_size=80))
-def test_any_line_is_an_entry_or_says_why_not(text):
-    with contextlib.suppress(ValueError):
-        assert read_entry(text).key.fingerprint.startswith("SHA256:")

@@ -7,7 +7,9 @@ import gzip
 import io
 import itertools
 import os
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from lapse.domain.errors import InvalidInput
 from lapse.review.model import Coverage
+from lapse.review.sources.kinds.pg_stat_statements import EXPORT
 from lapse.review.sources.postgresql.actions import Action, actions_of
 from support.read_sources import people, read_as, short
 
@@ -161,6 +164,11 @@ def test_a_damaged_row_is_rejected_and_the_others_stay(tmp_path, cells, why):
     assert (result.report.used, result.report.rejected) == (2, 1)
     assert why in result.report.examples[0]
     assert result.manifest.table("usage").coverage is Coverage.PARTIAL
+
+
+def test_the_export_that_is_documented_is_the_one_that_is_tested():
+    page = (Path(__file__).parents[3] / "docs" / "sources-postgresql.md").read_text()
+    assert re.sub(r"\s*([()])\s*", r" \1 ", " ".join(EXPORT.split())) in re.sub(r"\s*([()])\s*", r" \1 ", page)
 
 
 @pytest.mark.parametrize("column", ["rolname", "query", "calls"])

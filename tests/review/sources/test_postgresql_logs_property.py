@@ -82,7 +82,8 @@ def test_a_log_that_was_cut_anywhere_has_what_comes_before_and_after(tmp_path_fa
     result = read(folder, part, rest if mended else "", complete="yes")
     ended = [row["session_id"] for row in result.sessions if row["ended_at"]]
     assert (ANOTHER in ended) == mended
-    if cut < len(whole) - 1:
+    # Less than this is cut from the columns that older versions do not have.
+    if cut < len(whole) - 28:
         assert result.report.used < 3 + 2 * mended
 
 
