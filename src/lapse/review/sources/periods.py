@@ -72,6 +72,10 @@ class Changes:
         """`account` is no more, and so is all that it held."""
         self._add(_Change(at, "drop", account, "", "", []))
 
+    def vanish(self, at: datetime, role: str) -> None:
+        """`role` is no more, whoever held it."""
+        self._add(_Change(at, "vanish", "", role, "", []))
+
     def settle(self, at: datetime, account: str, prefix: str, roles: Iterable[str], by: str = "") -> None:
         """Of the roles that begin with `prefix`, `account` has exactly `roles` from now on."""
         self._add(_Change(at, "settle", account, prefix, by, [(account, role) for role in roles]))
@@ -123,6 +127,7 @@ class Held:
         self.left_out = self.unseen = 0
         self._changes, self._begin, self._most = changes, begin, most
         self._of: dict[str, dict[str, _Holding]] = {}
+        self._holders: dict[str, set[str]] = {}
         self._bound: dict[str, set[Pair]] = {}
         self._ended: set[Pair] = set()
         self._size = 0
@@ -130,6 +135,7 @@ class Held:
             "give": self._give,
             "take": self._take,
             "drop": self._drop,
+            "vanish": self._vanish,
             "settle": self._settle,
             "bind": self._bind,
             "unbind": self._unbind,
@@ -173,6 +179,11 @@ class Held:
             for way in list(self._of[change.name][role].ways):
                 yield from self._end_one((change.name, role), way, change.at)
 
+    def _vanish(self, change: _Change) -> Iterator[Period]:
+        for account in sorted(self._holders.get(change.role, ())):
+            for way in list(self._of[account][change.role].ways):
+                yield from self._end_one((account, change.role), way, change.at)
+
     def _settle(self, change: _Change) -> Iterator[Period]:
         wanted = {role for _, role in change.pairs}
         for role in [role for role in self._of.get(change.name, {}) if role.startswith(change.role)]:
@@ -205,14 +216,16 @@ class Held:
     def _begin_one(self, pair: Pair, way: str, change: _Change) -> bool:
         """Whether the holding is followed."""
         account, role = pair
-        roles = self._of.setdefault(account, {})
-        if role in roles:
-            roles[role].ways.add(way)
+        known = self._of.get(account, {}).get(role)
+        if known is not None:
+            known.ways.add(way)
             return True
         if self._size >= self._most:
             self.left_out += 1
             return False
+        roles = self._of.setdefault(account, {})
         roles[role] = _Holding(change.at, change.by, {way})
+        self._holders.setdefault(role, set()).add(account)
         self._size += 1
         return True
 
@@ -227,6 +240,7 @@ class Held:
         del self._of[account][role]
         if not self._of[account]:
             del self._of[account]
+        self._holders[role].discard(account)
         self._size -= 1
         self._remember(pair)
         yield Period(account, role, holding.since, at, holding.by)
