@@ -8,6 +8,7 @@ import pytest
 
 from lapse.domain.errors import InvalidInput
 from support.postgres_log_lines import (
+    ANOTHER,
     SESSION,
     START,
     actions,
@@ -237,6 +238,17 @@ def test_a_session_that_takes_the_name_of_a_grant_later_is_told_and_not_believed
     problem = result.problems["sessions that took the name of a grant later on: not believed"]
     assert problem.rows == 2
     assert problem.examples == (f"alice: {forged}",)
+
+
+def test_an_account_that_several_use_is_whoever_was_authenticated(tmp_path):
+    rules = people(ann="ann.a", **{"bob@example.com": "bob.b"})
+    lines = []
+    for session, identity in ((SESSION, "ann"), (ANOTHER, "bob@EXAMPLE.COM"), ("66827f22.1f6", "CN=nobody")):
+        known = f'connection authenticated: identity="{identity}" method=cert (/x/pg_hba.conf:1)'
+        lines += [csv_line(known, 1, session=session), login(2, session=session), end(3, session=session)]
+    result = read_log(tmp_path, *lines, rules=rules)
+    assert short(result.sessions, "account", "principal") == [("alice", "ann.a"), ("alice", "bob.b"), ("alice", None)]
+    assert short(result.links, "account", "rule", "principal") == [("alice", "session", None)]
 
 
 def test_a_grant_named_from_elsewhere_than_a_gateway_is_not_believed(tmp_path):

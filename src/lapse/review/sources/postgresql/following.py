@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lapse.domain.names import shown
+from lapse.review.identities import Hints
 from lapse.review.sources.clocks import Clock
 from lapse.review.sources.marks import mark_of_application
 from lapse.review.sources.notes import Notes
 from lapse.review.sources.postgresql.lines import LogLine, read_start
-from lapse.review.sources.postgresql.messages import SKIPPED, USED, Meaning, Said, meaning_of
+from lapse.review.sources.postgresql.messages import SKIPPED, USED, Meaning, Said, identity_of, meaning_of
 from lapse.review.sources.postgresql.periods import TABLE as PERIODS
 from lapse.review.sources.postgresql.periods import Changes
 from lapse.review.sources.postgresql.sessions import Session
@@ -124,6 +125,8 @@ class Following:
             self.notes.add("usage", what, f"{line.user}: {line.message}")
         elif meaning.said is Said.FOREIGN:
             self.notes.add("usage", "messages that are not in English, so that use in them is not seen", line.severity)
+        elif meaning.said is Said.STEP and identity_of(line.message) not in {"", line.user}:
+            session.identity = identity_of(line.message)
         elif meaning.said is Said.FAILURE:
             self.changes.failed(session.waiting, line.transaction, line.user)
             if session.open and line.severity != "ERROR":
@@ -211,7 +214,9 @@ class Following:
         self.reading.add("usage", row | {"action": "connect", "object": session.database or None})
 
     def _whose(self, session: Session, account: str) -> dict[str, object]:
-        owner = self.reading.principal(self.setting.resource, account)
+        # Several may use one account (pg_ident.conf): then the login says who it was.
+        hints = Hints(session=session.identity) if session.identity else None
+        owner = self.reading.principal(self.setting.resource, account, hints)
         return {
             "resource": self.setting.resource,
             "account": account,

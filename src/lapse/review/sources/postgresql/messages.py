@@ -60,6 +60,7 @@ _QUIET = frozenset({"WARNING", "NOTICE", "INFO", "DEBUG", *(f"DEBUG{n}" for n in
 _LOGIN = ("connection authorized: ", "replication connection authorized: ")
 _END = "disconnection: "
 _STEPS = ("connection received: ", "connection authenticated: ", "connection ready: ")
+_IDENTITY = re.compile(r'connection authenticated: identity="(.+)" method=\S+', re.DOTALL)
 _STATEMENT = re.compile(
     r"(?:duration: [\d.]+ ms  )?(?:(statement: )|execute [^:]*(?::[^ ][^:]*)*: |(fastpath function call: )|(plan:\n))"
 )
@@ -90,6 +91,12 @@ def meaning_of(line: LogLine) -> Meaning:
     if line.context and found.said is not Said.OTHER:
         return Meaning(Said.FORGED)
     return found
+
+
+def identity_of(message: str) -> str:
+    """Who was authenticated, as a certificate or a directory calls it (version 14 on); "" where that is not said."""
+    found = _IDENTITY.match(message)
+    return found[1] if found else ""
 
 
 def command_of(text: str) -> str:

@@ -60,6 +60,7 @@ class Session(msgspec.Struct):
     account: str = ""
     database: str = ""
     address: str = ""
+    identity: str = ""
     application: str = ""
     grant_id: str = ""
     person: str = ""
