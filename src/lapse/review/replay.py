@@ -49,6 +49,7 @@ class _Case:
     allowed: bool
     decisions: list[Decision] = field(default_factory=list)
     approvers: dict[str, set[str]] = field(default_factory=dict)
+    interested: set[str] = field(default_factory=set)
     recorded: str = "pending"
     derived: str = "pending"
     differences: list[str] = field(default_factory=list)
@@ -90,6 +91,11 @@ class Replay:
         """
         case = self._cases.get(request_id)
         return {stage: frozenset(persons) for stage, persons in case.approvers.items()} if case else {}
+
+    def interested(self, request_id: str) -> frozenset[str]:
+        """The humans who stood behind who asked and who benefits when votes were cast: sponsors and owners of then."""
+        case = self._cases.get(request_id)
+        return frozenset(case.interested) if case else frozenset()
 
     def _take(self, entry: Entry) -> None:
         if entry.type.startswith("catalog."):
@@ -163,6 +169,7 @@ class Replay:
         if unexplained:
             case.differences.append(_acting_differs(decision, acting))
         interested = interested_persons(case.request, catalog)
+        case.interested |= interested
         for one in tally(case.request, case.decisions, catalog, moment).stages:
             open_for = NOT_OPEN if one.opened_at is None else at - one.opened_at
             able = eligible_persons(one.stage, case.request, catalog, on_call=decision.on_call, open_for=open_for)

@@ -180,8 +180,11 @@ def _entries(engine: Engine, snapshot: Snapshot) -> Iterator[Entry]:
 
 def _approvers(replay: Replay, requests: Iterable[str]) -> Iterator[dict[str, Any]]:
     for request_id in requests:
+        interested = replay.interested(request_id)
         for stage, persons in sorted(replay.approver_sets(request_id).items()):
-            yield from ({"request_id": request_id, "stage": stage, "person": p} for p in sorted(persons))
+            for person in sorted(persons):
+                row = {"request_id": request_id, "stage": stage, "person": person}
+                yield row | {"interested": person in interested}
 
 
 def _row(found: Rederivation) -> dict[str, Any]:

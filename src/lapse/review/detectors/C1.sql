@@ -1,31 +1,43 @@
 /*
 id: C1
-version: "1"
+version: "2"
 step: 4
 title: Self-approval
 question: Did somebody approve an own request, under whichever name, or somebody else on their behalf?
 severity: critical
 confidence: fact
 needs: [requests, decisions, principals]
-optional: [humans_behind]
+optional: [humans_behind, approver_sets]
 parameters: {}
 clauses: [NIST 800-53 AC-5, NIST 800-53 AC-3(2)]
 remediation: Revoke the grant, have the request decided by somebody else, and see what was done with it.
 would_clear: The approver is shown to be another person than those behind requester and beneficiary.
 */
-WITH persons AS (
+WITH identities AS (
+    SELECT principal, COALESCE(person, principal) AS person FROM principals WHERE kind = 'person'
+),
+behind_now AS (
     SELECT principal, person FROM humans_behind
-    UNION
-    SELECT principal, COALESCE(person, principal) FROM principals WHERE kind = 'person'
     UNION
     SELECT principal, sponsor FROM principals WHERE sponsor IS NOT NULL
     UNION
     SELECT principal, owner FROM principals WHERE owner IS NOT NULL
 ),
+unrecorded AS (
+    SELECT r.request_id, r.requester, r.beneficiary
+    FROM requests r
+    WHERE NOT EXISTS (SELECT 1 FROM approver_sets s WHERE s.request_id = r.request_id AND s.interested IS NOT NULL)
+),
 interested AS (
-    SELECT r.request_id, p.person FROM requests r JOIN persons p ON p.principal = r.requester
+    SELECT r.request_id, i.person FROM requests r JOIN identities i ON i.principal = r.requester
     UNION
-    SELECT r.request_id, p.person FROM requests r JOIN persons p ON p.principal = r.beneficiary
+    SELECT r.request_id, i.person FROM requests r JOIN identities i ON i.principal = r.beneficiary
+    UNION
+    SELECT request_id, person FROM approver_sets WHERE interested
+    UNION
+    SELECT u.request_id, b.person FROM unrecorded u JOIN behind_now b ON b.principal = u.requester
+    UNION
+    SELECT u.request_id, b.person FROM unrecorded u JOIN behind_now b ON b.principal = u.beneficiary
     UNION
     SELECT request_id, requester FROM requests
     UNION

@@ -1,6 +1,6 @@
 /*
 id: C8
-version: "1"
+version: "2"
 step: 4
 title: Quorum bypass
 question: Was anything approved with fewer distinct eligible persons than the quorum?
@@ -13,10 +13,28 @@ clauses: [NIST 800-53 AC-3(2)]
 remediation: Revoke the grant; have the missing approvals given or refused by people who may.
 would_clear: The missing approvals of distinct eligible persons are shown.
 */
-WITH persons AS (
-    SELECT principal, person FROM humans_behind
+WITH identities AS (
+    SELECT principal, COALESCE(person, principal) AS person FROM principals WHERE kind = 'person'
+),
+unrecorded AS (
+    SELECT r.request_id, r.requester, r.beneficiary
+    FROM requests r
+    WHERE NOT EXISTS (SELECT 1 FROM approver_sets s WHERE s.request_id = r.request_id AND s.interested IS NOT NULL)
+),
+interested AS (
+    SELECT request_id, requester AS person FROM requests
     UNION
-    SELECT principal, COALESCE(person, principal) FROM principals WHERE kind = 'person'
+    SELECT request_id, beneficiary FROM requests
+    UNION
+    SELECT r.request_id, i.person FROM requests r JOIN identities i ON i.principal = r.requester
+    UNION
+    SELECT r.request_id, i.person FROM requests r JOIN identities i ON i.principal = r.beneficiary
+    UNION
+    SELECT request_id, person FROM approver_sets WHERE interested
+    UNION
+    SELECT u.request_id, b.person FROM unrecorded u JOIN humans_behind b ON b.principal = u.requester
+    UNION
+    SELECT u.request_id, b.person FROM unrecorded u JOIN humans_behind b ON b.principal = u.beneficiary
 ),
 votes AS (
     SELECT DISTINCT d.request_id, d.stage, COALESCE(p.person, d.person) AS human
@@ -27,11 +45,7 @@ votes AS (
 counted AS (
     SELECT v.request_id, v.stage, v.human
     FROM votes v
-    JOIN requests r ON r.request_id = v.request_id
-    WHERE v.human NOT IN (r.requester, r.beneficiary)
-        AND NOT EXISTS (
-            SELECT 1 FROM persons i WHERE i.principal IN (r.requester, r.beneficiary) AND i.person = v.human
-        )
+    WHERE NOT EXISTS (SELECT 1 FROM interested i WHERE i.request_id = v.request_id AND i.person = v.human)
         AND (
             v.request_id NOT IN (SELECT request_id FROM approver_sets)
             OR EXISTS (

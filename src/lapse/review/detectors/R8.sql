@@ -24,7 +24,7 @@ WITH peers AS (
 moves AS (
     SELECT principal, max(happened_at) AS moved_at
     FROM people_events
-    WHERE event = 'moved' AND COALESCE(field, '') <> 'manager' AND happened_at <= $as_of
+    WHERE event IN ('moved', 'joined') AND COALESCE(field, '') <> 'manager' AND happened_at <= $as_of
     GROUP BY principal
 ),
 held AS (

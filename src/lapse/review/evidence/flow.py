@@ -69,7 +69,12 @@ FLOW = (
         "approver_sets",
         "Who could decide on a request, stage by stage, under policy and catalog at the time, delegates and those on "
         "call included. Who asked or benefits is still listed here: detector C1 is about them.",
-        (REQUEST, must("stage", TEXT, "name of the stage"), must("person", TEXT, "an active person in the set")),
+        (
+            REQUEST,
+            must("stage", TEXT, "name of the stage"),
+            must("person", TEXT, "an active person in the set"),
+            Column("interested", BOOL, "whether it is a human who stood behind who asked or benefits; null: not known"),
+        ),
         derived=True,
     ),
     Table(
