@@ -361,7 +361,7 @@ def test_lists_wrapped_events_and_rotated_files_are_read(tmp_path):
     )
     result = read(tmp_path / "in", tmp_path)
     assert (len(result.usage), result.report.files, result.report.rejected) == (6, 4, 0)
-    assert problems(result) == {"files that are no logs by their names were not read": 1}
+    assert problems(result) == {"files that are not of this kind by their names were not read": 1}
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from lapse.review.sources.source import Options
 from lapse.review.sources.windows import Windows
 
 T = TypeVar("T")
+U = TypeVar("U")
 LONGEST_TEXT = 2_000
 """Characters of one text of evidence; what is longer is cut, and counted."""
 LOG_OPTIONS = {
@@ -34,7 +35,7 @@ LOG_OPTIONS = {
     "gap": "without an event for longer than this, nothing is known of the time between (default 1h)",
     "taken_at": "when the files were taken; events after that are reported (default now)",
 }
-_NAMES = re.compile(r".*\.(?:json|jsonl|ndjson|log|txt|gz)(?:[.-].*)?", re.IGNORECASE | re.DOTALL)
+LOG_NAMES = re.compile(r".*\.(?:json|jsonl|ndjson|log|txt|gz)(?:[.-].*)?", re.IGNORECASE | re.DOTALL)
 _LATE = "events are later than now: a clock is wrong, or they were made up"
 
 
@@ -54,19 +55,56 @@ class EventLog:
 
     def events(self, path: Path, decoder: msgspec.json.Decoder[T]) -> Iterator[tuple[str, T]]:
         """(place, value) of each object in the files of `path`; what is none is rejected."""
-        for file in self._files(path):
+        for file in self.files(path, LOG_NAMES):
             name = name_below(path, file)
-            before = self.reading.rejected
-            for place, data in json_objects(file, name, self.reading):
-                if self.reading.rejected != before:
-                    self._windows.lose()
-                value = self._decoded(decoder, place, data)
-                before = self.reading.rejected
+            for place, data in self.watched(json_objects(file, name, self.reading)):
+                value = self.decoded(decoder, place, data)
                 if value is not None:
                     yield place, value
+
+    def files(self, path: Path, names: re.Pattern[str]) -> list[Path]:
+        """The files of `path` whose names match `names`; others of a folder are reported.
+
+        Raises:
+            InvalidInput: there is none in the folder.
+        """
+        if path.is_file():
+            return [path]
+        found = files_below(path)
+        logs = [file for file in found if names.fullmatch(file.name)]
+        if not logs:
+            raise InvalidInput(
+                f"`{shown(str(path), 200)}` has no file of this kind in it",
+                hint="their names must say what they are, e.g. `audit.log`, `events.json` or `log.jsonl.gz`",
+            )
+        others = [name_below(path, file) for file in found if file not in set(logs)]
+        if others:
+            what = "files that are not of this kind by their names were not read"
+            self.reading.problem("", what, rows=len(others), examples=others[:5])
+        return logs
+
+    def watched(self, found: Iterable[U]) -> Iterator[U]:
+        """What was found in one file, while the windows notice whatever of it was rejected."""
+        before = self.reading.rejected
+        for one in found:
             if self.reading.rejected != before:
                 self._windows.lose()
-            self._windows.new_file()
+            yield one
+            before = self.reading.rejected
+        if self.reading.rejected != before:
+            self._windows.lose()
+        self._windows.new_file()
+
+    def decoded(self, decoder: msgspec.json.Decoder[T], place: str, data: bytes) -> T | None:
+        """The value in `data`; None, and rejected, if it is none."""
+        try:
+            value, odd = decoded(decoder, data)
+        except ValueError as error:
+            self.reject(place, str(error))
+            return None
+        if odd:
+            self.notes.add("", "records that are not UTF-8 were read as Windows-1252", place)
+        return value
 
     def reject(self, place: str, why: str) -> None:
         """An event cannot be read."""
@@ -113,32 +151,6 @@ class EventLog:
         """Report what was wrong."""
         self._once.report(self.notes, self._table)
         self.notes.report(self.reading)
-
-    def _files(self, path: Path) -> list[Path]:
-        if path.is_file():
-            return [path]
-        found = files_below(path)
-        logs = [file for file in found if _NAMES.fullmatch(file.name)]
-        if not logs:
-            raise InvalidInput(
-                f"`{shown(str(path), 200)}` has no log in it",
-                hint="logs are files with `.json`, `.jsonl`, `.ndjson`, `.log`, `.txt` or `.gz` in their names",
-            )
-        others = [name_below(path, file) for file in found if file not in set(logs)]
-        if others:
-            what = "files that are no logs by their names were not read"
-            self.reading.problem("", what, rows=len(others), examples=others[:5])
-        return logs
-
-    def _decoded(self, decoder: msgspec.json.Decoder[T], place: str, data: bytes) -> T | None:
-        try:
-            value, odd = decoded(decoder, data)
-        except ValueError as error:
-            self.reject(place, str(error))
-            return None
-        if odd:
-            self.notes.add("", "records that are not UTF-8 were read as Windows-1252", place)
-        return value
 
 
 def tidy(text: str) -> str:
