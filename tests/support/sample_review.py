@@ -21,7 +21,10 @@ from lapse.ledger import canonical, checkpoint, tiles
 from lapse.ledger.bundle import proof_bundle
 from lapse.ledger.entry import Entry
 from lapse.ledger.standalone import leaf_hash, write_key
+from lapse.policy.effects import ClaimEffect, DiffEffect, Effects, ProofOutcome
+from lapse.policy.replay import ReplayEffect, ReplayGroup, ReplayReport
 from lapse.ports import PolicyVersion
+from lapse.review.adjust.model import NotProposed, ProposalKind
 from lapse.review.model import (
     ActiveGrant,
     Adjustments,
@@ -45,6 +48,7 @@ from lapse.review.model import (
 )
 from lapse.review.scope import parse_scope
 from lapse.review.seal import PackContents
+from support.sample_figures import APPROVALS, FIGURES, OBJECTIVE, ROLES, TREND
 from support.sample_findings import FINDINGS, RUNS
 
 MADE = datetime(2026, 10, 2, 8, 30, tzinfo=UTC)
@@ -241,6 +245,7 @@ def _lag() -> tuple[ExpiryLag, ...]:
         p99=ms(813_000_000, at_least=True),
         longest=ms(813_000_000, at_least=True),
         buckets=buckets,
+        objective=OBJECTIVE,
     )
     billing = ExpiryLag(
         resource="pg-billing", ended=70, not_ended=0, p50=ms(140), p95=ms(610), p99=ms(980), longest=ms(1_020)
@@ -362,14 +367,16 @@ def sample_result(folder: Path) -> ReviewResult:
             active_grants=_active(),
             standing=_standing(),
             exposure=EXPOSURE,
+            figures=FIGURES,
             counts={"accounts": 61, "memberships": 88},
             findings=found[2],
             runs=by_step[2],
         ),
-        validation=ValidationResult(items=ITEMS, findings=found[3], runs=by_step[3]),
+        validation=ValidationResult(items=ITEMS, roles=ROLES, findings=found[3], runs=by_step[3]),
         workflows=_workflows(found[4], by_step[4] + by_step[6]),
         adjustments=_adjustments(),
         items=ITEMS,
+        trend=TREND,
     )
 
 
@@ -449,40 +456,101 @@ def _workflows(findings, runs) -> WorkflowResult:
             Pattern(name="approved_share", title="Requests approved", value=0.938, unit="share", population=261),
             Pattern(name="extensions", title="Extensions", value=17, unit="", population=240),
         ),
+        approvals=APPROVALS,
         findings=findings,
         runs=runs,
     )
+
+
+_PATCH = """\
+--- a/prod.yaml
++++ b/prod.yaml
+@@ -4,4 +4,5 @@
+   - name: readers
+     entitlements: pg-prod/reader
+     to: group:developers
+-    max_duration: 8h
++    max_duration: 2h
++    max_total: 8h
+"""
 
 
 def _adjustments() -> Adjustments:
     return Adjustments(
         proposals=(
             PolicyProposal(
-                id="p1",
-                entitlement="pg-prod/reader",
+                id="adj_1",
+                kind=ProposalKind.STANDING,
+                subject="pg-prod/writer",
+                title="`pg-prod/writer` for 2h at a time, instead of for ever",
+                reason="2 people hold it without an end; a piece of work took at most 2h; approved like `writers`",
+                entitlements=("pg-prod/writer",),
+                proposed=timedelta(hours=2),
+                samples=31,
+                saved_hours=4_370,
+                not_patched="no change of policy is needed: they may ask for it already",
+            ),
+            PolicyProposal(
+                id="adj_2",
+                kind=ProposalKind.DURATION,
+                subject="readers",
+                title="`readers`: at most 2h instead of 8h",
+                reason="2h would have been enough for 99.1% of 214 grants in use",
                 offers=("readers",),
-                setting="max_duration",
+                entitlements=("pg-prod/reader",),
                 current=timedelta(hours=8),
-                proposed=timedelta(hours=1, minutes=30),
+                proposed=timedelta(hours=2),
                 covers=0.991,
                 samples=214,
                 saved_hours=1_391,
-                reason="The shortest maximum that would have covered 99 % of real use.",
+                evidence=({"samples": 214, "needed_p50_s": 2_100, "needed_p99_s": 6_900, "needed_longest_s": 25_000},),
+                base="9f31" + "0c" * 30,
+                changed={"prod.yaml": "version: 1\n"},
+                patch=_PATCH,
+                effects=Effects(
+                    diff=DiffEffect(widens=False, lines=("denied now, by readers:", "  alice asks for 4h")),
+                    claims=(
+                        ClaimEffect(name="admin-takes-two", outcome=ProofOutcome.PROVED),
+                        ClaimEffect(name="nothing-over-a-day", outcome=ProofOutcome.UNKNOWN, detail="out of time"),
+                    ),
+                    replay=ReplayReport(
+                        policy_version="77aa",
+                        since=QUARTER,
+                        until=MADE,
+                        requests=261,
+                        refused=9,
+                        persons_affected=12,
+                        held=timedelta(hours=2_604),
+                        saved=timedelta(hours=1_391),
+                        open=0,
+                        groups=(
+                            ReplayGroup(
+                                effect=ReplayEffect.SHORTENED, requests=88, persons=12, saved=timedelta(hours=1_391)
+                            ),
+                        ),
+                    ),
+                    warnings=("prod.yaml:9: the offer `old` is never decisive",),
+                ),
             ),
             PolicyProposal(
-                id="p2",
-                entitlement="pg-billing/admin",
+                id="adj_3",
+                kind=ProposalKind.UNUSED,
+                subject="billing-admins",
+                title="without the offer `billing-admins`",
+                reason="nobody asked for anything under it in the whole period; 14 may",
                 offers=("billing-admins",),
-                setting="max_duration",
-                current=None,
-                proposed=timedelta(hours=4),
-                covers=1.0,
-                samples=23,
-                saved_hours=64.5,
-                reason="The offer has no maximum.",
+                base="9f31" + "0c" * 30,
+                changed={"prod.yaml": "version: 1\n"},
+                patch=_PATCH,
+                effects_missing="there was no time left for it; filing the proposal computes it",
             ),
         ),
-        not_proposed={"pg-analytics/reader": "only 3 uses on record, 20 are needed"},
+        not_proposed=(
+            NotProposed(
+                kind=ProposalKind.DURATION, subject="analysts", reason="3 grants with known use, at least 20 are needed"
+            ),
+            NotProposed(kind=ProposalKind.UNUSED, subject="", reason="requests are not all on record"),
+        ),
     )
 
 

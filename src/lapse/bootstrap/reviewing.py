@@ -8,19 +8,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lapse import __version__
 from lapse.bootstrap.apart import apart
 from lapse.bootstrap.app import App
+from lapse.bootstrap.effects import effects_of
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.domain.access import Observation
 from lapse.domain.data import Json
 from lapse.domain.errors import NotFound
 from lapse.domain.names import check_name
 from lapse.ledger.checkpoint import key_of
+from lapse.policy.effects import Effects
 from lapse.ports import Engine, Page
+from lapse.review.adjust.filing import files_after
+from lapse.review.adjust.model import PolicyProposal
 from lapse.review.campaign import Desk, Given
 from lapse.review.collect import Inputs, LedgerCheck, collect_brownfield, collect_imports
 from lapse.review.model import ReviewResult, Snapshot
@@ -78,7 +83,23 @@ def desk_of(app: App) -> Desk:
         check_ledger=check_ledger,
         prove=prove,
         detectors=app.home.detectors if app.home.detectors.is_dir() else None,
+        consequences=partial(_consequences, app),
     )
+
+
+async def _consequences(app: App, proposal: PolicyProposal, since: datetime) -> Effects:
+    """What a proposal of a review would do, by the functions that every proposed policy goes through."""
+    return (await effects_of(app, await proposed_files(app, proposal), since)).effects
+
+
+async def proposed_files(app: App, proposal: PolicyProposal) -> dict[str, str]:
+    """The policy in force with what the proposal changes.
+
+    Raises:
+        Conflict: another policy is in force than the one that the proposal was made for.
+    """
+    active = await app.store.read(lambda reader: reader.active_policy())
+    return files_after(proposal, active.version if active else "", active.files if active else {})
 
 
 async def at_desk(app: App, work: Callable[[Desk], Awaitable[T]]) -> T:

@@ -23,6 +23,7 @@ from lapse.domain.errors import Corrupt, LapseError, NotFound
 from lapse.domain.reviews import REVIEW_LIFE, Item, Review, ReviewEvent
 from lapse.ledger.entry import changed, created
 from lapse.ports import Clock, Engine, PolicyVersion, Reader, Signer, Store, Transaction
+from lapse.review.adjust.filing import Consequences, with_effects
 from lapse.review.asking import asked_items
 from lapse.review.changes import past_review
 from lapse.review.collect import Inputs, LedgerCheck, collect
@@ -46,6 +47,7 @@ class Desk:
 
     `observe` reads a whole target, `check_ledger` verifies the ledger, `prove` gives a proof bundle of the ledger's
     entries about the given subjects (None where nothing is sealed yet). `detectors` is a folder of one's own.
+    `consequences` says what a proposed change of the policy would do (None: nobody does).
     """
 
     store: Store
@@ -58,6 +60,7 @@ class Desk:
     check_ledger: Callable[[], Awaitable[Sequence[LedgerCheck]]]
     prove: Callable[[Iterable[str]], Awaitable[Mapping[str, Json] | None]]
     detectors: Path | None = None
+    consequences: Consequences | None = None
 
     def folder_of(self, review_id: str) -> Path:
         """Where a review keeps its files."""
@@ -185,9 +188,9 @@ async def workflows(desk: Desk, actor: Actor, review_id: str) -> WorkflowResult:
 
 async def adjust(desk: Desk, actor: Actor, review_id: str) -> Adjustments:
     """Step 5: what the policy should be instead. Items now carry the findings of every step."""
-    review, _ = await _at(desk, actor, review_id, ReviewEvent.ADJUST)
+    review, scope = await _at(desk, actor, review_id, ReviewEvent.ADJUST)
     with _stages(desk, review_id) as stages:
-        result = stages.adjust()
+        result = await with_effects(stages.adjust(), desk.consequences, scope.period.start, desk.clock.now)
         _keep(desk, review_id, "adjustments", result)
         whole = _result(desk, review_id, stages, await _past(desk, review))
     _keep(desk, review_id, "past", past_review(whole))
@@ -230,6 +233,18 @@ async def result_of(desk: Desk, review_id: str) -> ReviewResult:
         plan=review.plan,
         due_at=review.due_at,
     )
+
+
+async def adjustments_of(desk: Desk, review_id: str) -> Adjustments:
+    """What an adjusted review proposes.
+
+    Raises:
+        NotFound: there is no such review, or it is not adjusted yet.
+    """
+    review = await desk.store.read(lambda reader: reader.review(review_id))
+    if not (desk.folder_of(review.id) / "adjustments.json").is_file():
+        raise NotFound(f"review {review.id} is not adjusted yet", hint="step 5 makes its proposals")
+    return _kept(desk, review.id, "adjustments", Adjustments)
 
 
 async def past_of(desk: Desk, review_id: str) -> PastReview:

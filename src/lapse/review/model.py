@@ -10,12 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from lapse.domain.data import Json
 from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, ReviewPlan, Severity, Usage
-from lapse.review.figures.model import ApprovalFigures, ExposureFigures, KeyFigures, LagObjective, TrendPoint
+from lapse.review.adjust.model import NotProposed, PolicyProposal
+from lapse.review.figures.model import (
+    ApprovalFigures,
+    ExpiryLag,
+    ExposureFigures,
+    KeyFigures,
+    LagBucket,
+    LagQuantile,
+    TrendPoint,
+)
 from lapse.review.roles.model import RoleValidation
 from lapse.review.scope import Period, ReviewScope
 
@@ -286,43 +295,6 @@ class Rederivation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LagQuantile:
-    """A quantile of the lag. `lower_bound`: so many have not ended yet that the true one is at least `ms`."""
-
-    ms: int
-    lower_bound: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LagBucket:
-    """How many endings were at most `upto_ms` late (and later than the bucket before); None is the rest."""
-
-    upto_ms: int | None
-    ended: int
-    not_ended: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpiryLag:
-    """Promised end to observed end, of one resource or (empty `resource`) of all.
-
-    Quantiles are Kaplan-Meier: a grant past its end that has not been seen to end (`not_ended`) counts with
-    the lag it has already, as a case that is still running, so that the worst cases do not drop out.
-    """
-
-    resource: str
-    ended: int
-    not_ended: int
-    p50: LagQuantile | None = None
-    p95: LagQuantile | None = None
-    p99: LagQuantile | None = None
-    longest: LagQuantile | None = None
-    early: int = 0
-    buckets: tuple[LagBucket, ...] = ()
-    objective: LagObjective | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
     """One figure about how requests and approvals went: `name` like `approval_wait_p50_ms`."""
 
@@ -350,31 +322,11 @@ class WorkflowResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyProposal:
-    """One proposed change of policy, with what it is based on. Nothing is applied by the review itself.
-
-    `covers` is the share (0..1) of the `samples` real uses that `proposed` would have been enough for.
-    """
-
-    id: str
-    entitlement: str
-    offers: tuple[str, ...]
-    setting: str
-    current: timedelta | None
-    proposed: timedelta
-    covers: float
-    samples: int
-    saved_hours: float
-    reason: str
-    evidence: tuple[Mapping[str, Json], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustments:
-    """Step 5: proposed policy changes; `not_proposed` says why there is none for an entitlement."""
+    """Step 5: proposed policy changes; `not_proposed` says what was looked at without one, and why."""
 
     proposals: tuple[PolicyProposal, ...] = ()
-    not_proposed: Mapping[str, str] = field(default_factory=dict)
+    not_proposed: tuple[NotProposed, ...] = ()
     findings: tuple[Finding, ...] = ()
     runs: tuple[DetectorRun, ...] = ()
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from lapse.ports import Engine
-from lapse.review.adjust import adjust
+from lapse.review.adjust.stage import adjust
 from lapse.review.audit import audit
 from lapse.review.changes import past_review, with_states
 from lapse.review.escalation import with_admin_paths

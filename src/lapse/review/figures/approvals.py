@@ -52,7 +52,7 @@ WITH votes AS (
     FROM decisions GROUP BY request_id, stage
 ),
 stage_votes AS (
-    SELECT r.request_id, r.state, r.created_at, s.stage, s.position, COALESCE(s.approvers, '') AS approvers,
+    SELECT r.request_id, r.state, r.created_at, r.offer, s.stage, s.position, COALESCE(s.approvers, '') AS approvers,
         v.first_at, v.last_at, COALESCE(v.votes, 0) AS votes, COALESCE(v.yes, 0) AS yes,
         CASE WHEN v.yes < v.votes THEN 'denied' WHEN v.yes >= s.quorum THEN 'approved'
             WHEN r.state = 'expired' THEN 'expired' ELSE 'open' END AS outcome
@@ -70,7 +70,7 @@ before AS (
     GROUP BY d.request_id, d.stage
 ),
 asked AS (
-    SELECT d.approvers, d.outcome, d.votes, d.yes,
+    SELECT d.approvers, d.offer, d.stage, d.outcome, d.votes, d.yes,
         CASE WHEN d.outcome IN ('approved', 'denied')
             THEN date_diff('millisecond', GREATEST(d.created_at, COALESCE(b.done_at, d.created_at)), d.last_at)
         END AS wait_ms
@@ -88,6 +88,8 @@ _FIGURES = """
 FROM asked
 """
 _BY_SET = f"""{_STAGES} SELECT approvers, {_FIGURES.strip()} GROUP BY approvers ORDER BY asked DESC, approvers"""
+_BY_STAGE = f"""{_STAGES} SELECT approvers, offer, stage, {_FIGURES.strip()} WHERE offer IS NOT NULL
+GROUP BY offer, stage, approvers ORDER BY offer, stage, approvers"""
 _OVERALL = f"""{_STAGES} SELECT '' AS approvers, {_FIGURES.strip()}"""
 _TABLES = ("requests", "stages", "decisions", "ledger_entries")
 
@@ -114,6 +116,12 @@ def approval_figures(engine: Engine, snapshot: Snapshot, rederived: Mapping[str,
         sets=tuple(map(_set, ask(engine, snapshot, _BY_SET, _TABLES))),
         rederived=dict(sorted(rederived.items())),
     )
+
+
+def stages_of_offers(engine: Engine, snapshot: Snapshot) -> tuple[tuple[str, str, ApproverSet], ...]:
+    """(offer, name of the stage, figures) of every stage that requests of the period had under an offer."""
+    rows = ask(engine, snapshot, _BY_STAGE, _TABLES)
+    return tuple((row["offer"], row["stage"], _set(row)) for row in rows)
 
 
 def _sum(rows: Iterable[Mapping[str, Any]], name: str) -> int:

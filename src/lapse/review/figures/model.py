@@ -86,6 +86,43 @@ class LagObjective:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LagQuantile:
+    """A quantile of the lag. `lower_bound`: so many have not ended yet that the true one is at least `ms`."""
+
+    ms: int
+    lower_bound: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LagBucket:
+    """How many endings were at most `upto_ms` late (and later than the bucket before); None is the rest."""
+
+    upto_ms: int | None
+    ended: int
+    not_ended: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryLag:
+    """Promised end to observed end, of one resource or (empty `resource`) of all.
+
+    Quantiles are Kaplan-Meier: a grant past its end that has not been seen to end (`not_ended`) counts with
+    the lag it has already, as a case that is still running, so that the worst cases do not drop out.
+    """
+
+    resource: str
+    ended: int
+    not_ended: int
+    p50: LagQuantile | None = None
+    p95: LagQuantile | None = None
+    p99: LagQuantile | None = None
+    longest: LagQuantile | None = None
+    early: int = 0
+    buckets: tuple[LagBucket, ...] = ()
+    objective: LagObjective | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverSet:
     """How one set of approvers decided (or, `approvers` empty, all of them together).
 

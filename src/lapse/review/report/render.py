@@ -20,7 +20,7 @@ from lapse.domain.data import Json
 from lapse.domain.names import is_printable
 from lapse.domain.reviews import Severity
 from lapse.review.model import ReviewResult
-from lapse.review.report import charts, view, words
+from lapse.review.report import charts, figure_charts, figure_view, view, words
 
 _PACKAGE = "lapse.review.report"
 _CODE = re.compile(r"`([^`]{1,300})`")
@@ -46,13 +46,20 @@ class ReportFacts:
 
 def render_report(result: ReviewResult, facts: ReportFacts) -> str:
     """The report as HTML text; the same values give the same text."""
-    lag = result.workflows.lag
+    lag, figures, roles = result.workflows.lag, result.audit.figures, result.validation.roles
     return _template().render(
         result=result,
         facts=facts,
         view=view.view_of(result),
         exposure_chart=charts.exposure_chart(result.audit.exposure),
         lag_chart=charts.lag_chart(lag[0]) if lag else None,
+        tier_chart=figure_charts.tier_chart(figures) if figures else None,
+        time_chart=figure_charts.time_chart(figures) if figures else None,
+        trend=figure_view.trend_rows(result),
+        roles_view=figure_view.roles_view(roles) if roles else None,
+        not_proposed=figure_view.not_proposed_by_kind(result.adjustments.not_proposed),
+        most_proposals=figure_view.MOST_PROPOSALS_SHOWN,
+        most_items=view.MOST_ITEMS_SHOWN,
         css=_css(),
     )
 
@@ -70,6 +77,11 @@ def _template() -> jinja2.Template:
     for name in (
         "count",
         "hours",
+        "hours_between",
+        "score",
+        "tier",
+        "opened",
+        "sentence",
         "lag",
         "duration",
         "day",
@@ -81,6 +93,9 @@ def _template() -> jinja2.Template:
         "label",
     ):
         environment.filters[name] = getattr(words, name)
+    environment.filters.update(
+        objective=figure_view.objective_words, effects=figure_view.effects_words, shortened=figure_view.shortened
+    )
     environment.filters.update(quantile=charts.quantile_text, marked=_marked, groupby_severity=view.by_severity)
     environment.globals.update(
         quantiles=charts.quantiles, severities=tuple(Severity), most_evidence=view.MOST_EVIDENCE_SHOWN

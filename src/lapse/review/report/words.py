@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from lapse.domain.data import Json
+from lapse.review.figures.model import UNTIERED
 
 _MS_STEPS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 _ALWAYS_WHOLE = 100
@@ -22,6 +23,21 @@ def hours(value: float) -> str:
     if 0 < value < 0.1:  # noqa: PLR2004  the smallest that one decimal can show
         return "< 0.1 h"
     return f"{value:,.0f} h" if value == round(value) or value >= _ALWAYS_WHOLE else f"{value:,.1f} h"
+
+
+def hours_between(least: float, most: float) -> str:
+    """`12 h`, or `12 h to 41 h` where it is only known to be between."""
+    return hours(least) if most <= least else f"{hours(least)} to {hours(most)}"
+
+
+def score(value: float | None) -> str:
+    """A score of 0 to 1 with two digits, never rounded up to 1; a dash where there is none."""
+    return NONE if value is None else f"{value if value >= 1 else min(value, 0.99):.2f}"
+
+
+def tier(name: str) -> str:
+    """`tier 0`; `no tier` for what has no tag."""
+    return "no tier" if name == UNTIERED else f"tier {name}"
 
 
 def lag(ms: int) -> str:
@@ -55,7 +71,9 @@ def moment(at: datetime | None) -> str:
 def share(value: float) -> str:
     """A share of one as a percentage, never rounded up to 100."""
     percent = value * 100
-    return "100 %" if value >= 1 else f"{min(percent, 99.9):.1f} %"
+    if value >= 1 or percent == round(percent):
+        return f"{min(percent, 100):.0f} %"
+    return f"{min(percent, 99.9):.1f} %"
 
 
 def figure(value: float, unit: str) -> str:
@@ -84,6 +102,16 @@ def evidence_text(value: Json) -> str:
 def evidence_columns(rows: Iterable[Mapping[str, Json]]) -> list[str]:
     """Every field that any of the rows has, in the order in which they come."""
     return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def opened(text: str) -> str:
+    """A text with a capital at its beginning, if it begins with a letter."""
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """A text as a sentence: a capital at its beginning, a full stop at its end."""
+    return f"{opened(text)}." if text and text[-1] not in ".!?" else opened(text)
 
 
 def label(name: str) -> str:
