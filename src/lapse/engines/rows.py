@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -41,6 +41,12 @@ def wanted(names: Iterable[str], parameters: Mapping[str, Any]) -> dict[str, Any
 def plain_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows as every engine gives them: times are aware UTC, and numbers are `int` or `float`."""
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def rows_of_columns(columns: Mapping[str, Sequence[Any]], plain: Collection[str]) -> list[dict[str, Any]]:
+    """The same from columns, which is faster; those named in `plain` are as they must be already."""
+    values = [one if name in plain else [_plain(value) for value in one] for name, one in columns.items()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def line(error: object) -> str:

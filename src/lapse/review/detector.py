@@ -31,6 +31,7 @@ _ID = re.compile(r"[A-Z]{1,4}[0-9]{1,3}", re.ASCII)
 OWN = "detectors"
 """Folder of a snapshot with the detectors of one's own that were given to the review."""
 _MOST_EVIDENCE = 20
+_SPELT_ALREADY = frozenset({str, int, bool, type(None)})
 _COLUMNS = ("subject", "principal", "resource", "summary", "severity")
 
 
@@ -278,7 +279,11 @@ def _findings(detector: Detector, manifest: SnapshotManifest, rows: Iterable[Map
     coverage = _coverage(detector, manifest)
     found: dict[str, Finding] = {}
     for row in rows:
-        evidence = {name: _json(value) for name, value in row.items() if name not in _COLUMNS}
+        evidence = {
+            name: value if type(value) in _SPELT_ALREADY else _json(value)
+            for name, value in row.items()
+            if name not in _COLUMNS
+        }
         resource, principal, subject = row["resource"] or "", row["principal"] or "", row["subject"]
         key = fingerprint(detector.id, resource, principal, subject)
         known = found.get(key)
