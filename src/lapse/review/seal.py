@@ -14,8 +14,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from lapse.domain.data import Json
@@ -23,52 +21,21 @@ from lapse.domain.errors import Conflict, Corrupt, InvalidInput, Unavailable
 from lapse.domain.names import shown
 from lapse.ledger.checkpoint import key_of
 from lapse.ledger.standalone import VerificationFailed, write_key
-from lapse.ports import PolicyVersion, Signer
-from lapse.review.model import ReviewResult, TableManifest
-from lapse.review.pack import documents, spreadsheet, verify_pack
+from lapse.ports import Signer
+from lapse.review.pack import documents, verify_pack
+from lapse.review.pack.contents import ExportNote, PackContents, SealedPack
+from lapse.review.pack.documents import ManifestClaims
+from lapse.review.pack.evidence import write_evidence
 from lapse.review.pack.folder import PackFolder, sync_folder
+from lapse.review.pack.stamping import Stamper
 from lapse.review.pack.standalone_container import SAFE_PATH
-from lapse.review.pack.standalone_manifest import (
-    ENVELOPE,
-    MANIFEST,
-    REPORT,
-    FileEntry,
-    evidence_sha256,
-)
-from lapse.review.pack.standalone_verify import KEY_FILE
-from lapse.review.pack.verifier import verifier_source
-from lapse.review.report import ReportFacts, render_report
+from lapse.review.pack.standalone_manifest import ENVELOPE, MANIFEST, REPORT, REPORT_PDF, evidence_sha256
+from lapse.review.pack.standalone_timestamp import STAMP
+from lapse.review.report import ReportFacts, can_make_pdf, render_pdf, render_report
+
+__all__ = ["ExportNote", "PackContents", "SealedPack", "seal"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackContents:
-    """What is sealed. `name` is that of the pack's folder and zip, e.g. `review-2026-q3`.
-
-    `ledger` is a proof bundle (`lapse.ledger`) of the entries in scope, or None for a review without a ledger.
-    `policies` are those in force in the period.
-    """
-
-    name: str
-    title: str
-    result: ReviewResult
-    sealed_at: datetime
-    sealed_by: str
-    product_version: str
-    policies: tuple[PolicyVersion, ...] = ()
-    ledger: Mapping[str, Json] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedPack:
-    """Where the pack is, and the hash (hex) of its manifest, which sign-off names. `files` are those listed."""
-
-    folder: Path
-    archive: Path
-    manifest_sha256: str
-    evidence_sha256: str
-    files: tuple[FileEntry, ...]
 
 
 def seal(contents: PackContents, *, signer: Signer, into: Path) -> SealedPack:
@@ -102,17 +69,24 @@ def seal(contents: PackContents, *, signer: Signer, into: Path) -> SealedPack:
 
 def _write(contents: PackContents, signer: Signer, workplace: Path) -> SealedPack:
     folder = PackFolder(workplace / contents.name)
-    _write_evidence(folder, contents, signer)
+    items = write_evidence(folder, contents, signer)
     ledger = _ledger_claim(contents)
     evidence = evidence_sha256(list(folder.files.values()))
-    facts = _report_facts(contents, signer, evidence, ledger)
-    folder.add(REPORT, render_report(contents.result, facts).encode("utf-8", "backslashreplace"))
+    _write_reports(folder, contents, _report_facts(contents, signer, evidence, ledger))
     files = tuple(sorted(folder.files.values()))
-    manifest = documents.manifest_document(
-        contents.name, files, key=key_of(signer), sealed_at=contents.sealed_at, ledger=ledger
+    claims = ManifestClaims(
+        key=key_of(signer),
+        sealed_at=contents.sealed_at,
+        ledger=ledger,
+        items=items,
+        export=contents.export,
+        time_stamp=isinstance(signer, Stamper),
     )
+    manifest = documents.manifest_document(contents.name, files, claims)
     folder.add(MANIFEST, manifest)
     folder.add(ENVELOPE, documents.signed(manifest, signer))
+    if isinstance(signer, Stamper):
+        folder.add(STAMP, signer.stamp(manifest))
     folder.finish()
     archive = workplace / f"{contents.name}.zip"
     folder.write_zip(archive)
@@ -125,54 +99,11 @@ def _write(contents: PackContents, signer: Signer, workplace: Path) -> SealedPac
     )
 
 
-def _write_evidence(folder: PackFolder, contents: PackContents, signer: Signer) -> None:
-    """Everything but the report and the manifest."""
-    result = contents.result
-    folder.add("README.txt", documents.readme_document())
-    folder.add("verify.py", verifier_source().encode())
-    folder.add(KEY_FILE, (write_key(key_of(signer)) + "\n").encode())
-    folder.add("review.json", documents.review_document(result, contents.title))
-    folder.add("findings.json", documents.findings_document(result))
-    folder.add("findings.csv", spreadsheet.findings_csv(result.findings))
-    folder.add("items.csv", spreadsheet.items_csv(result.items))
-    for path, body in documents.policy_documents(contents.policies).items():
-        folder.add(path, body)
-    if contents.ledger is not None:
-        for path, body in documents.ledger_documents(contents.ledger).items():
-            folder.add(path, body)
-    for name, digest in sorted(result.snapshot.manifest.detectors.items()):
-        _copy_detector(folder, name, digest, Path(result.snapshot.folder))
-    for table in result.snapshot.manifest.tables:
-        if table.file:
-            _copy_table(folder, table, Path(result.snapshot.folder))
-
-
-def _copy_table(folder: PackFolder, table: TableManifest, snapshot: Path) -> None:
-    """Copy a table and compare the copy with what was collected."""
-    if not SAFE_PATH.fullmatch(table.table) or "/" in table.table:
-        raise _changed(table, "its name is not one of an evidence table")
-    source = snapshot / table.file
-    if source.is_symlink() or not source.resolve().is_relative_to(snapshot.resolve()):
-        raise _changed(table, "its file is not in the snapshot's folder")
-    try:
-        copied = folder.copy(f"tables/{table.table}.parquet", source)
-    except FileNotFoundError:
-        raise _changed(table, "its file is gone") from None
-    if copied.sha256 != table.sha256:
-        raise _changed(table, "its file was changed since it was collected")
-
-
-def _copy_detector(folder: PackFolder, name: str, digest: str, snapshot: Path) -> None:
-    """A detector of one's own goes along, so that what it found can be found again."""
-    source = snapshot / "detectors" / f"{name}.sql"
-    if not SAFE_PATH.fullmatch(name) or source.is_symlink() or not source.is_file():
-        raise Corrupt(f"detector `{shown(name)}` cannot be sealed: its file is gone", hint="collect the review again")
-    if folder.copy(f"detectors/{name}.sql", source).sha256 != digest:
-        raise Corrupt(f"detector `{shown(name)}` cannot be sealed: it was changed", hint="collect the review again")
-
-
-def _changed(table: TableManifest, what: str) -> Corrupt:
-    return Corrupt(f"evidence table `{shown(table.table)}` cannot be sealed: {what}", hint="collect the review again")
+def _write_reports(folder: PackFolder, contents: PackContents, facts: ReportFacts) -> None:
+    """The reports show the hash of all other files, so they come last."""
+    folder.add(REPORT, render_report(contents.result, facts).encode("utf-8", "backslashreplace"))
+    if can_make_pdf():
+        folder.add(REPORT_PDF, render_pdf(contents.result, facts))
 
 
 def _ledger_claim(contents: PackContents) -> dict[str, Json] | None:

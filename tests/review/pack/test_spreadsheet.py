@@ -15,8 +15,8 @@ from support.sample_findings import FINDINGS
 from support.sample_review import ITEMS
 
 
-def rows(data):
-    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+def rows(pieces):
+    return list(csv.DictReader(io.StringIO(b"".join(pieces).decode(), newline="")))
 
 
 @pytest.mark.parametrize(

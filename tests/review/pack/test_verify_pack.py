@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from lapse.ledger.checkpoint import key_of
 from lapse.review.pack import report_lines, verify_pack
-from lapse.review.pack.documents import manifest_document, signed
-from lapse.review.pack.standalone_container import directory, local_header
+from lapse.review.pack.documents import ManifestClaims, manifest_document, signed
+from lapse.review.pack.standalone_container import PackDefect, ZipPack, directory, local_header
 from lapse.review.pack.standalone_manifest import FileEntry, spelled
 from support.sample_review import MADE, SampleSigner
 
@@ -98,8 +98,9 @@ def reseal(folder, sealed, forger, own_key):
     for item in sealed.files:
         body = (folder / item.path).read_bytes()
         files.append(FileEntry(item.path, len(body), hashlib.sha256(body).hexdigest()))
-    ledger = json.loads((folder / "manifest.json").read_bytes())["ledger"]
-    manifest = manifest_document(sealed.folder.name, files, key=key_of(own_key), sealed_at=MADE, ledger=ledger)
+    before = json.loads((folder / "manifest.json").read_bytes())
+    claims = ManifestClaims(key=key_of(own_key), sealed_at=MADE, ledger=before["ledger"], items=before["items"])
+    manifest = manifest_document(sealed.folder.name, files, claims)
     (folder / "manifest.json").write_bytes(manifest)
     (folder / "manifest.dsse.json").write_bytes(signed(manifest, forger))
 
@@ -155,11 +156,20 @@ def test_any_flipped_byte_between_the_files_is_found(sealed, archive):
     """All of them: headers, directory and end record."""
     raw = sealed.archive.read_bytes()
     inside = set().union(*(place for place, _ in contents_at(raw)))
-    for position in sorted(set(range(len(raw))) - inside):
-        changed = bytearray(raw)
-        changed[position] ^= 1 << position % 8
-        archive.write_bytes(changed)
-        assert archive.name in blamed(archive), position
+    with archive.open("r+b") as file:
+        for position in sorted(set(range(len(raw))) - inside):
+            change(file, position, raw[position] ^ 1 << position % 8)
+            with pytest.raises(PackDefect) as caught:
+                ZipPack(str(archive))
+            assert caught.value.file == archive.name, position
+            change(file, position, raw[position])
+    assert verify_pack(str(archive)).ok
+
+
+def change(file, position, byte):
+    file.seek(position)
+    file.write(bytes([byte]))
+    file.flush()
 
 
 @FUZZ

@@ -38,6 +38,10 @@ class PackFolder:
         """Write `contents` to `path`."""
         return self._write(path, (contents,))
 
+    def stream(self, path: str, chunks: Iterable[bytes]) -> FileEntry:
+        """Write `chunks` one after the other to `path`."""
+        return self._write(path, chunks)
+
     def copy(self, path: str, source: Path) -> FileEntry:
         """Copy the file `source` to `path`."""
         with source.open("rb") as file:

@@ -9,22 +9,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lapse.domain.data import Json, to_data
 from lapse.domain.reviews import Finding, Item
 
 _STARTS_FORMULA = tuple("=+-@\t\r\n|%＝＋－＠")  # noqa: RUF001  spreadsheets read the wide forms as well
 _GUARD = "'"
+_PIECE = 1 << 20
 
 FINDING_COLUMNS = (
     "severity", "confidence", "detector", "title", "subject", "resource", "principal", "summary", "would_clear",
-    "remediation", "coverage", "clauses", "evidence", "fingerprint", "detector_version",
+    "remediation", "coverage", "clauses", "state", "first_found", "evidence", "fingerprint", "detector_version",
 )  # fmt: skip
 ITEM_COLUMNS = (
     "risk", "resource", "account", "principal", "role", "holding", "since", "ends_at", "usage", "usage_coverage",
     "last_used", "purpose", "recommendation", "recommendation_reason", "decision", "decided_by", "decided_at",
-    "decision_reason", "carried_out_at", "outcome", "grant_id", "findings", "id", "review_id",
+    "decision_reason", "until", "narrow_to", "by_default", "carried_out_at", "outcome", "grant_id", "findings", "id",
+    "review_id",
 )  # fmt: skip
 
 
@@ -39,33 +41,44 @@ def plain_cell(cell: str) -> str:
     return cell.removeprefix(_GUARD)
 
 
-def findings_csv(findings: Iterable[Finding]) -> bytes:
+def findings_csv(findings: Iterable[Finding]) -> Iterator[bytes]:
     """A row for each finding."""
-    return _table(FINDING_COLUMNS, (to_data(finding) for finding in findings))
+    return rows_csv(FINDING_COLUMNS, (fields_of(finding, FINDING_COLUMNS) for finding in findings))
 
 
-def items_csv(items: Iterable[Item]) -> bytes:
+def items_csv(items: Iterable[Item]) -> Iterator[bytes]:
     """A row for each item."""
-    return _table(ITEM_COLUMNS, (to_data(item) for item in items))
+    return rows_csv(ITEM_COLUMNS, (fields_of(item, ITEM_COLUMNS) for item in items))
 
 
-def _table(columns: Sequence[str], rows: Iterable[Json]) -> bytes:
+def rows_csv(columns: Sequence[str], rows: Iterable[Iterable[Json]]) -> Iterator[bytes]:
+    """A table, piece by piece: the header, then the rows."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(columns)
     for row in rows:
-        if isinstance(row, Mapping):
-            writer.writerow([_cell(row.get(column)) for column in columns])
-    return text.getvalue().encode("utf-8", "backslashreplace")
+        writer.writerow([cell_text(v) if isinstance(v, (int, float)) else safe_cell(cell_text(v)) for v in row])
+        if text.tell() > _PIECE:
+            yield text.getvalue().encode("utf-8", "backslashreplace")
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode("utf-8", "backslashreplace")
 
 
-def _cell(value: Json) -> str:
+def fields_of(value: object, columns: Sequence[str]) -> list[Json]:
+    """The values of a finding, an item or another value in the order of `columns`; what it lacks is null."""
+    data = to_data(value)
+    return [data.get(column) for column in columns] if isinstance(data, Mapping) else []
+
+
+def cell_text(value: Json) -> str:
+    """A value as the text of a cell, not guarded yet: nothing for null, lists joined, other structures as JSON."""
     if value is None:
         return ""
     if isinstance(value, (bool, int, float)):
         return str(value)
     if isinstance(value, str):
-        return safe_cell(value)
+        return value
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return safe_cell("; ".join(str(part) for part in value))
-    return safe_cell(json.dumps(value, ensure_ascii=False, sort_keys=True))
+        return "; ".join(str(part) for part in value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

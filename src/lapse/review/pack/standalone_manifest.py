@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 MANIFEST = "manifest.json"
 ENVELOPE = "manifest.dsse.json"
 REPORT = "report.html"
+REPORT_PDF = "report.pdf"
+REPORTS = (REPORT, REPORT_PDF)
 PAYLOAD_TYPE = "application/vnd.lapse.review-manifest.v1+json"
 FORMAT = "lapse-review-pack/1"
 UNLISTED = (MANIFEST, ENVELOPE)
@@ -110,6 +112,8 @@ def read_manifest(payload: bytes) -> dict[str, Any]:
         raise ValueError("its list of files cannot be read")
     if "ledger" not in manifest or (ledger is not None and not _is_ledger(ledger)):
         raise ValueError("what it says about the ledger cannot be read")
+    if not _is_items(manifest.get("items")) or not _is_export(manifest.get("export")):
+        raise ValueError("what it says about the items, or about what was left out, cannot be read")
     if not all(isinstance(manifest.get(name), str) for name in ("pack", "key", "evidence_sha256", "sealed_at")):
         raise ValueError("it does not name the pack, the key, the time and the evidence")
     return manifest
@@ -121,8 +125,8 @@ def files_of(manifest: dict[str, Any]) -> list[FileEntry]:
 
 
 def evidence_sha256(files: list[FileEntry]) -> str:
-    """One hash (hex) over everything but the report, which shows it: SHA-256 of `HASH  PATH` lines, sorted by path."""
-    lines = [f"{item.sha256}  {item.path}\n" for item in sorted(files) if item.path != REPORT]
+    """One hash (hex) over all but the reports, which show it: SHA-256 of `HASH  PATH` lines, sorted by path."""
+    lines = [f"{item.sha256}  {item.path}\n" for item in sorted(files) if item.path not in REPORTS]
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 
 
@@ -139,3 +143,19 @@ def _is_ledger(ledger: Any) -> bool:
         return False
     texts = isinstance(ledger["origin"], str) and isinstance(ledger["root_sha256"], str)
     return texts and type(ledger["checkpoint_size"]) is int and type(ledger["entries"]) is int
+
+
+def _is_items(items: Any) -> bool:
+    if items is None:
+        return True
+    if not isinstance(items, dict) or set(items) != {"count", "root_sha256"} or type(items["count"]) is not int:
+        return False
+    root = items["root_sha256"]
+    return isinstance(root, str) and len(root) == 64 and set(root) <= set("0123456789abcdef") and items["count"] >= 0  # noqa: PLR2004  SHA-256 in hex
+
+
+def _is_export(export: Any) -> bool:
+    if export is None:
+        return True
+    named = ("kind", "of_manifest_sha256")
+    return isinstance(export, dict) and all(isinstance(export.get(name), str) for name in named)

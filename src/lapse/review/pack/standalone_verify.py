@@ -1,22 +1,22 @@
-"""Verifies a sealed review pack, folder or zip: `python verify.py [PACK] [--key VKEY]`, offline.
+"""Verifies a sealed review pack, folder or zip, as a whole and offline.
 
 Guarantee: `verify_pack` says that a pack is verified only if every byte of it is as it was signed: the manifest
 by its DSSE signature, each file by size and SHA-256, no file missing or added, the zip itself byte for byte, the
-ledger checkpoint by its signature, and each ledger entry by its proof of inclusion. It never raises for what it
-is given. This source is also part of the `verify.py` inside a pack: Python 3.8 and its standard library only.
+ledger checkpoint by its signature, each ledger entry by its proof of inclusion, and the tree over the items. Of a time
+stamp it checks that the hash in it is the manifest's, and says that it checks no more. It never raises for what it is
+given. This source is also part of the `verify.py` inside a pack: Python 3.8 and its standard library only.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lapse.ledger.standalone import Key, VerificationFailed, ed25519_verify, read_key, verify_bundle
 from lapse.review.pack.standalone_container import FolderPack, Pack, PackDefect, ZipPack, printable
+from lapse.review.pack.standalone_items import ITEM_FILES, check_items
 from lapse.review.pack.standalone_manifest import (
     ENVELOPE,
     LARGEST_DOCUMENT,
@@ -30,13 +30,13 @@ from lapse.review.pack.standalone_manifest import (
     read_envelope,
     read_manifest,
 )
+from lapse.review.pack.standalone_timestamp import LARGEST_STAMP, STAMP, read_stamp
 
 KEY_FILE = "keys/signer.vkey"
 CHECKPOINT = "ledger/checkpoint"
 PROOFS = "ledger/proofs.json"
 LARGEST_PROOFS = 1 << 30
 MOST_SHOWN = 50
-VERIFIED, NOT_VERIFIED = 0, 1
 
 
 class Problem(NamedTuple):
@@ -59,6 +59,7 @@ class Verification:
         self.files = 0
         self.bytes = 0
         self.entries_proved = 0
+        self.stamped_at = ""
 
     @property
     def ok(self) -> bool:
@@ -101,22 +102,39 @@ def _opened(path: str) -> Pack:
 
 
 def _verify(pack: Pack, trusted: Key | None, outcome: Verification) -> None:
+    envelope = read_signed(pack, outcome)
+    if envelope is None:
+        return
+    _check_copy(pack, envelope, outcome)
+    _check_files(pack, outcome)
+    _check_items(pack, outcome)
+    _check_stamp(pack, outcome)
+    key = check_key_and_signature(pack, envelope, trusted, outcome)
+    if key is not None:
+        _check_ledger(pack, key, outcome)
+
+
+def read_signed(pack: Pack, outcome: Verification) -> Envelope | None:
+    """The envelope of a pack and the manifest in it; None, and the blame, if there is none that can be read."""
     try:
         envelope = read_envelope(_content(pack, ENVELOPE, 2 * LARGEST_DOCUMENT))
         outcome.manifest = read_manifest(envelope.payload)
     except PackDefect as defect:
         outcome.blame(defect.file, defect.problem)
-        return
+        return None
     except ValueError as error:
         outcome.blame(ENVELOPE, "cannot be trusted: " + str(error))
-        return
+        return None
     outcome.manifest_sha256 = hashlib.sha256(envelope.payload).hexdigest()
-    _check_copy(pack, envelope, outcome)
-    _check_files(pack, outcome)
+    return envelope
+
+
+def check_key_and_signature(pack: Pack, envelope: Envelope, trusted: Key | None, outcome: Verification) -> Key | None:
+    """Check who signed: with the trusted key, or else the pack's own, which is returned."""
     key = _key(pack, trusted, outcome)
     if key is not None:
         _check_signature(envelope, key, outcome)
-        _check_ledger(pack, key, outcome)
+    return key
 
 
 def _content(pack: Pack, name: str, largest: int) -> bytes:
@@ -143,11 +161,12 @@ def _check_copy(pack: Pack, envelope: Envelope, outcome: Verification) -> None:
 def _check_files(pack: Pack, outcome: Verification) -> None:
     listed = files_of(outcome.manifest)
     paths = [item.path for item in listed]
-    if paths != sorted(set(paths)) or set(paths) & set(UNLISTED):
+    unlisted = {*UNLISTED, STAMP}
+    if paths != sorted(set(paths)) or set(paths) & unlisted:
         outcome.blame(ENVELOPE, "does not list each file once, in order")
     if pack.name and pack.name != outcome.manifest["pack"]:
         outcome.blame(pack.label, "calls its folder `" + pack.name + "`, the manifest says otherwise")
-    for name in sorted(set(pack.names) - set(paths) - set(UNLISTED)):
+    for name in sorted(set(pack.names) - set(paths) - unlisted):
         outcome.blame(name, "is not in the manifest: it was added")
     for item in listed:
         _check_file(pack, item, outcome)
@@ -173,6 +192,47 @@ def _check_file(pack: Pack, item: FileEntry, outcome: Verification) -> None:
         outcome.blame(item.path, f"has {size:,} bytes, {item.size:,} were sealed")
     elif digest.hexdigest() != item.sha256:
         outcome.blame(item.path, "was changed: its SHA-256 is not the one that was sealed")
+
+
+def _check_items(pack: Pack, outcome: Verification) -> None:
+    """The index of the items; what is missing or changed was blamed before."""
+    claimed = outcome.manifest.get("items")
+    there = [name for name in ITEM_FILES if name in pack.names]
+    if claimed is None:
+        if there:
+            outcome.blame(ENVELOPE, "has no tree of items, but the pack holds parts of one")
+        return
+    if len(there) < len(ITEM_FILES):
+        outcome.blame(ENVELOPE, "names a tree of items that is not in the pack")
+        return
+    if {problem.file for problem in outcome.problems} & set(ITEM_FILES):
+        return
+    try:
+        check_items(pack, claimed)
+    except (OSError, PackDefect) as error:
+        outcome.blame(getattr(error, "file", there[0]), getattr(error, "problem", "cannot be read"))
+
+
+def _check_stamp(pack: Pack, outcome: Verification) -> None:
+    """The time stamp is made after the manifest, so the manifest says only that there must be one."""
+    expected = outcome.manifest.get("time_stamp")
+    if STAMP not in pack.names:
+        if expected:
+            outcome.blame(STAMP, "is missing: the manifest says that there is a time stamp")
+        return
+    if not expected:
+        outcome.blame(STAMP, "is not in the manifest: it was added")
+        return
+    try:
+        stamp = read_stamp(_content(pack, STAMP, LARGEST_STAMP))
+    except PackDefect as defect:
+        outcome.blame(defect.file, defect.problem)
+    except ValueError as error:
+        outcome.blame(STAMP, "is no time stamp that can be read: " + str(error))
+    else:
+        outcome.stamped_at = stamp.shown
+        if stamp.sha256 != outcome.manifest_sha256:
+            outcome.blame(STAMP, "stamps another hash than the manifest's")
 
 
 def _key(pack: Pack, trusted: Key | None, outcome: Verification) -> Key | None:
@@ -246,6 +306,8 @@ def _facts(outcome: Verification) -> list[list[str]]:
         return []
     manifest, facts = outcome.manifest, []
     facts.append(["pack", "{}, sealed {}".format(printable(manifest["pack"]), printable(manifest["sealed_at"]))])
+    if manifest.get("export"):
+        facts.append(["export", "{}: this is not the original pack".format(printable(manifest["export"]["kind"]))])
     facts.append(["manifest", "SHA-256 " + outcome.manifest_sha256])
     facts.append(
         ["files", "{:,} of {:,} read, {:,} bytes".format(outcome.files, len(manifest["files"]), outcome.bytes)]
@@ -254,7 +316,16 @@ def _facts(outcome: Verification) -> list[list[str]]:
         facts.append(["signer", printable(outcome.signer)])
         facts.append(["key", _about_key(outcome)])
     facts.append(["ledger", _about_ledger(outcome)])
+    if outcome.stamped_at:
+        facts.append(["time stamp", _about_stamp(outcome)])
     return facts
+
+
+def _about_stamp(outcome: Verification) -> str:
+    return (
+        f"{printable(outcome.stamped_at)} over the manifest; the authority's signature is not checked here: "
+        f"openssl ts -verify -in {STAMP} -data manifest.json -CAfile CA.pem does that"
+    )
 
 
 def _about_key(outcome: Verification) -> str:
@@ -271,19 +342,3 @@ def _about_ledger(outcome: Verification) -> str:
     if claimed is None:
         return "none: the review was made without one"
     return "{:,} entries proved in a ledger of {:,}".format(outcome.entries_proved, claimed["checkpoint_size"])
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 verified, 1 not verified, 2 misused."""
-    parser = argparse.ArgumentParser(description="Verify a sealed review pack, offline.")
-    here = str(Path(__file__).resolve().parent)
-    parser.add_argument("pack", nargs="?", default=here, help="the folder or the .zip (default: where this file is)")
-    parser.add_argument("--key", metavar="VKEY", help="the signer's public key, got from a source you trust")
-    options = parser.parse_args(arguments)
-    outcome = verify_pack(options.pack, options.key)
-    sys.stdout.write("\n".join(report_lines(outcome)) + "\n")
-    return VERIFIED if outcome.ok else NOT_VERIFIED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

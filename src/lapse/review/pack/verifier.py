@@ -9,12 +9,17 @@ _PARTS = (
     ("lapse.ledger", "standalone.py"),
     ("lapse.review.pack", "standalone_container.py"),
     ("lapse.review.pack", "standalone_manifest.py"),
+    ("lapse.review.pack", "standalone_items.py"),
+    ("lapse.review.pack", "standalone_timestamp.py"),
     ("lapse.review.pack", "standalone_verify.py"),
+    ("lapse.review.pack", "standalone_one.py"),
+    ("lapse.review.pack", "standalone_main.py"),
 )
 _HEADER = '''\
 #!/usr/bin/env python3
 """Verify this review pack: `python3 verify.py`, in the unpacked folder, or `python3 verify.py PACK.zip`.
 
+`--item ID` proves one item only, without reading the others.
 Needs Python 3.8 or later and nothing else: no network, no installed packages. Give the signer's public key,
 which you got from somewhere else than this pack, with `--key`: only then is the origin checked too.
 Somebody who can change a pack can change this file in it: where that matters, take it from lapse itself,
