@@ -10,6 +10,7 @@ import pytest
 from fakes.connector import FakeConnector, Fault
 from lapse.bootstrap.app import open_app
 from lapse.bootstrap.home import Home, Settings
+from lapse.bootstrap.recurring import start_due_reviews
 from lapse.bootstrap.reviewing import desk_of
 from lapse.bootstrap.setup import set_up
 from lapse.control.catalogs import apply
@@ -18,13 +19,17 @@ from lapse.control.policies import activate_policy
 from lapse.control.questions import NewRequest
 from lapse.control.requests import create_request
 from lapse.control.reviews import ItemVerdict, decide_items
+from lapse.control.schedules import NewSchedule, add_schedule
 from lapse.control.targets import add_target
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import InvalidInput, Refused
-from lapse.domain.reviews import ItemDecision, ReviewState
+from lapse.domain.reviews import FindingState, ItemDecision, ReviewPlan, ReviewState
+from lapse.domain.schedules import first_after
 from lapse.enforcement.removals import carry_out_review
 from lapse.review import campaign
+from lapse.review.changes import compare
 from lapse.review.pack import verify_pack
+from lapse.review.terms import ReviewTerms
 from support.world import CATALOG, PEOPLE, POLICY
 
 ADMIN = Actor(name="root", scopes=frozenset(Scope))
@@ -168,3 +173,63 @@ async def test_an_interrupted_collection_is_kept_aside_and_done_again(app):
     (left / "half.parquet").write_bytes(b"x")
     await campaign.collect_evidence(desk, OLGA, review.id)
     assert (desk.folder_of(review.id) / "snapshot.interrupted-0" / "half.parquet").is_file()
+
+
+async def test_a_scope_of_people_asks_about_what_they_hold(app):
+    app, _ = app
+    desk = desk_of(app)
+    review = await campaign.start(desk, OLGA, "tag:env=prod and principal:alice", "2026")
+    await campaign.collect_evidence(desk, OLGA, review.id)
+    await campaign.audit(desk, OLGA, review.id)
+    result = await campaign.validate(desk, OLGA, review.id)
+    assert {item.account for item in result.items} == {"alice_login"}
+
+
+async def test_items_are_asked_with_canaries_among_them_that_nobody_sees_until_the_end(app):
+    app, _ = app
+    desk = desk_of(app)
+    terms = ReviewTerms(plan=ReviewPlan(canaries=3, seed=7, fallback="carol"))
+    review = await campaign.start(desk, OLGA, "tag:env=prod", "2026", terms)
+    for step in (campaign.collect_evidence, campaign.audit, campaign.validate, campaign.workflows, campaign.adjust):
+        await step(desk, OLGA, review.id)
+    items = await app.store.read(lambda reader: reader.items(review.id))
+    assert sum(item.canary for item in items) == 3
+    assert all(item.asked for item in items)
+    assert (await app.store.read(lambda reader: reader.review(review.id))).due_at is not None
+    result = await campaign.result_of(desk, review.id)
+    assert len(result.canaries) == 3
+    assert not any(item.canary for item in result.items)
+    assert verify_pack(str((await campaign.document(desk, OLGA, review.id)).archive)).ok
+
+
+async def test_a_later_review_knows_what_the_one_before_found(app):
+    app, fake = app
+    desk, first = await adjusted(app)
+    fake.target.revoke("mallory", "app_writer")
+    desk, second = await adjusted(app)
+    result = await campaign.result_of(desk, second)
+    states = {finding.detector: finding.state for finding in result.findings}
+    assert states["C22"] is FindingState.OPEN
+    fixed = {finding.detector for finding in result.gone if finding.state is FindingState.FIXED}
+    assert "L2" in fixed
+    found = compare(await campaign.past_of(desk, first), await campaign.past_of(desk, second))
+    assert fixed == {finding.detector for finding in found.fixed}
+
+
+async def test_what_recurs_is_started_once_and_taken_to_where_people_decide(app):
+    app, _ = app
+    wanted = NewSchedule(name="prod", scope="tag:env=prod", every_months=3, plan=ReviewPlan(canaries=1))
+    made = await add_schedule(app.control, OLGA, wanted)
+    assert await start_due_reviews(app) == 0
+
+    async def due(tx):
+        schedule = await tx.schedule("prod")
+        past = first_after(made.next_at - timedelta(days=100), 3)
+        await tx.save_schedule(replace(schedule, next_at=past, version=schedule.version + 1))
+
+    await app.store.write(due)
+    assert await start_due_reviews(app) == 1
+    assert await start_due_reviews(app) == 0
+    (review,) = await app.store.read(lambda reader: reader.reviews())
+    assert (review.state, review.schedule, review.plan.fallback) == (ReviewState.ADJUSTED, "prod", "olga")
+    assert (await app.store.read(lambda reader: reader.schedule("prod"))).last_review == review.id

@@ -75,6 +75,9 @@ RESOURCES = Catalog(
         ("tag:env=prod", ("pg-prod",)),
         ("resource:pg-test", ("pg-test",)),
         (" all ", ("pg-prod", "pg-test")),
+        ("resource:pg-test,pg-prod", ("pg-prod", "pg-test")),
+        ("tag:env=prod and resource:pg-prod,pg-test", ("pg-prod",)),
+        ("principal:ann and tag:env=test", ("pg-test",)),
     ],
 )
 def test_a_selector_names_resources(selector, names):
@@ -95,3 +98,15 @@ def test_a_scope_without_resources_is_refused_because_it_would_look_clean():
 def test_a_scope_is_data():
     scope = parse_scope("all", "2026-Q3", review_id="r", thresholds={"L5": {"objective_seconds": 5}})
     assert from_data(ReviewScope, to_data(scope)) == scope
+
+
+def test_a_selector_names_people_too():
+    scope = parse_scope("tag:env=prod and principal:ann,group:dba", "2026")
+    assert scope.people == (("ann", "group:dba"),)
+    assert parse_scope("all", "2026").people == ()
+
+
+@pytest.mark.parametrize("selector", ["all and tag:env=prod", "principal:", "resource:a,,b"])
+def test_terms_that_make_no_sense_together_are_refused(selector):
+    with pytest.raises(InvalidInput):
+        parse_scope(selector, "2026")

@@ -20,6 +20,7 @@ from lapse.domain.resources import Resource
 _YEAR = re.compile(r"(\d{4})", re.ASCII)
 _QUARTER = re.compile(r"(\d{4})-[Qq]([1-4])", re.ASCII)
 _MONTH = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
+_AND = " and "
 _DAYS = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)", re.ASCII)
 
 
@@ -85,7 +86,10 @@ def _not_a_period(text: str) -> InvalidInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewScope:
-    """What one review covers. `selector` is `all`, `resource:NAME` or `tag:KEY=VALUE`.
+    """What one review covers. `selector` is `all`, or terms joined by ` and ` that must all hold.
+
+    A term is `resource:NAME,…`, `tag:KEY=VALUE` or `principal:NAME,group:NAME,…`; the last limits items and findings to
+    what these people hold.
 
     `thresholds` overrides detector parameters: `{"L6": {"tolerance_seconds": 60}}`; what is not named there
     keeps the detector's default. `frameworks` limits the clauses shown, none means all.
@@ -99,13 +103,13 @@ class ReviewScope:
 
     def covers(self, resource: Resource) -> bool:
         """Whether `resource` is in scope."""
-        kind, _, rest = self.selector.partition(":")
-        if kind == "all":
-            return True
-        if kind == "resource":
-            return resource.name == rest
-        key, _, value = rest.partition("=")
-        return resource.tags.get(key) == value
+        return all(_covers(term, resource) for term in self.selector.split(_AND))
+
+    @property
+    def people(self) -> tuple[tuple[str, ...], ...]:
+        """For each term about people the parties it names; the people in scope are in one of each."""
+        terms = (term.partition(":")[::2] for term in self.selector.split(_AND))
+        return tuple(tuple(rest.split(",")) for kind, rest in terms if kind == "principal")
 
     def resources_of(self, catalog: Catalog) -> tuple[str, ...]:
         """Names of the resources in scope, sorted.
@@ -144,14 +148,39 @@ def parse_scope(
     )
 
 
+def _covers(term: str, resource: Resource) -> bool:
+    kind, _, rest = term.partition(":")
+    if kind in {"all", "principal"}:
+        return True
+    if kind == "resource":
+        return resource.name in rest.split(",")
+    key, _, value = rest.partition("=")
+    return resource.tags.get(key) == value
+
+
 def _checked_selector(text: str) -> str:
-    kind, colon, rest = text.partition(":")
-    if text == "all":
-        return text
+    terms = [term.strip() for term in text.split(_AND)]
+    for term in terms:
+        _check_term(term, alone=len(terms) == 1)
+    return _AND.join(terms)
+
+
+def _check_term(term: str, *, alone: bool) -> None:
+    kind, colon, rest = term.partition(":")
+    if term == "all" and alone:
+        return
     if kind == "resource" and colon:
-        check_name(rest, what="resource name")
-        return text
+        for name in rest.split(","):
+            check_name(name, what="resource name")
+        return
+    if kind == "principal" and colon:
+        for party in rest.split(","):
+            check_name(party.removeprefix("group:"), what="name of a principal")
+        return
     key, equals, value = rest.partition("=")
-    if kind == "tag" and key and equals and value and len(text) <= 256:  # noqa: PLR2004  two names
-        return text
-    raise InvalidInput(f"`{shown(text)}` is not a scope", hint="write `all`, `resource:NAME` or `tag:KEY=VALUE`")
+    if kind == "tag" and key and equals and value and len(term) <= 256:  # noqa: PLR2004  two names
+        return
+    raise InvalidInput(
+        f"`{shown(term)}` is not a scope",
+        hint="write `all`, or `resource:NAME`, `tag:KEY=VALUE` and `principal:NAME` joined by ` and `",
+    )

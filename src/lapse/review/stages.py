@@ -17,7 +17,6 @@ from lapse.review.audit import audit
 from lapse.review.changes import past_review, with_states
 from lapse.review.escalation import with_admin_paths
 from lapse.review.figures.trend import trend
-from lapse.review.holdings import holdings
 from lapse.review.model import (
     Adjustments,
     AuditResult,
@@ -27,6 +26,7 @@ from lapse.review.model import (
     ValidationResult,
     WorkflowResult,
 )
+from lapse.review.people_scope import Stage, about_people, held_in_scope, people_in_scope
 from lapse.review.roles.validation import validate_roles
 from lapse.review.snapshot import register_all
 from lapse.review.sql import ask
@@ -61,21 +61,25 @@ class Stages:
         """Step 2; derives `admin_paths` into the snapshot."""
         self.snapshot = with_admin_paths(self._engine, self.snapshot)
         register_all(self._engine, self.snapshot)
-        return audit(self._engine, self.snapshot)
+        return self._limited(audit(self._engine, self.snapshot))
 
     def validate(self, audited: AuditResult) -> ValidationResult:
         """Step 3: permissions, then roles."""
-        result = validate(self._engine, self.snapshot, audited)
+        result = self._limited(validate(self._engine, self.snapshot, audited))
         return replace(result, roles=validate_roles(self._engine, self.snapshot))
 
     def workflows(self) -> WorkflowResult:
         """Step 4; derives `rederivations` and `approver_sets` into the snapshot."""
         result, self.snapshot = workflows(self._engine, self.snapshot)
-        return result
+        return self._limited(result)
 
     def adjust(self) -> Adjustments:
         """Step 5."""
-        return adjust(self._engine, self.snapshot)
+        return self._limited(adjust(self._engine, self.snapshot))
+
+    def _limited(self, result: Stage) -> Stage:
+        """`result` with the findings about the people in scope."""
+        return about_people(result, people_in_scope(self._engine, self.snapshot))
 
     def result(
         self,
@@ -94,7 +98,7 @@ class Stages:
             validation=validated,
             workflows=examined,
             adjustments=adjusted,
-            items=relink(validated.items, holdings(self._engine, self.snapshot), findings),
+            items=relink(validated.items, held_in_scope(self._engine, self.snapshot), findings),
         )
         marked = with_states(result, past, self._accepted())
         return replace(marked, trend=trend(self._engine, self.snapshot, past, past_review(marked)))

@@ -16,8 +16,9 @@ from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, Severi
 from lapse.ports import Engine
 from lapse.review.detector import run_detectors
 from lapse.review.grouping import grouped
-from lapse.review.holdings import GRANT, INHERITED, Holding, holdings
+from lapse.review.holdings import GRANT, INHERITED, Holding
 from lapse.review.model import AuditResult, Snapshot, ValidationResult
+from lapse.review.people_scope import held_in_scope
 
 STEPS = (3,)
 _REVOKE_ON = ("R1", "L2", "L6", "C1", "C6", "C8", "C9", "C7")
@@ -28,7 +29,7 @@ _HIGHEST_RISK = 100
 def validate(engine: Engine, snapshot: Snapshot, audited: AuditResult) -> ValidationResult:
     """Step 3 on a snapshot that is registered in `engine`; items are ordered by risk, highest first."""
     assessment = run_detectors(engine, snapshot, STEPS)
-    held = holdings(engine, snapshot)
+    held = held_in_scope(engine, snapshot)
     items = items_of(held, (*audited.findings, *assessment.findings), snapshot.manifest.scope.review_id)
     return ValidationResult(
         items=items,
