@@ -166,7 +166,7 @@ async def validate(desk: Desk, actor: Actor, review_id: str) -> ValidationResult
     """Step 3: an item for each permission, with its purpose, its use and a recommendation, for people to decide."""
     review, _ = await _at(desk, actor, review_id, ReviewEvent.VALIDATE)
     with _stages(desk, review_id) as stages:
-        result = stages.validate(_kept(desk, review_id, "audit", AuditResult))
+        result = stages.validate(kept(desk, review_id, "audit", AuditResult))
     _keep(desk, review_id, "validation", result)
     at = desk.clock.now()
     items = await desk.store.read(lambda reader: asked_items(reader, review, result.items, at))
@@ -235,18 +235,6 @@ async def result_of(desk: Desk, review_id: str) -> ReviewResult:
     )
 
 
-async def adjustments_of(desk: Desk, review_id: str) -> Adjustments:
-    """What an adjusted review proposes.
-
-    Raises:
-        NotFound: there is no such review, or it is not adjusted yet.
-    """
-    review = await desk.store.read(lambda reader: reader.review(review_id))
-    if not (desk.folder_of(review.id) / "adjustments.json").is_file():
-        raise NotFound(f"review {review.id} is not adjusted yet", hint="step 5 makes its proposals")
-    return _kept(desk, review.id, "adjustments", Adjustments)
-
-
 async def past_of(desk: Desk, review_id: str) -> PastReview:
     """What an adjusted review found, as later ones see it.
 
@@ -257,7 +245,7 @@ async def past_of(desk: Desk, review_id: str) -> PastReview:
     review = await desk.store.read(lambda reader: reader.review(review_id))
     if not (desk.folder_of(review.id) / "past.json").is_file():
         raise NotFound(f"review {review.id} is not adjusted yet", hint="only then it is known what it found")
-    return _kept(desk, review.id, "past", PastReview)
+    return kept(desk, review.id, "past", PastReview)
 
 
 async def _past(desk: Desk, review: Review) -> list[PastReview]:
@@ -265,7 +253,7 @@ async def _past(desk: Desk, review: Review) -> list[PastReview]:
     earlier = [one for one in await desk.store.read(lambda reader: reader.reviews()) if one.id != review.id]
     before = sorted((one for one in earlier if one.started_at < review.started_at), key=lambda one: one.started_at)
     known = [one for one in before if (desk.folder_of(one.id) / "past.json").is_file()]
-    return [_kept(desk, one.id, "past", PastReview) for one in known]
+    return [kept(desk, one.id, "past", PastReview) for one in known]
 
 
 def pack_of(desk: Desk, review_id: str) -> Path:
@@ -357,10 +345,10 @@ def _subjects(review: Review, result: ReviewResult) -> list[str]:
 
 def _result(desk: Desk, review_id: str, stages: Stages, past: Sequence[PastReview]) -> ReviewResult:
     return stages.result(
-        _kept(desk, review_id, "audit", AuditResult),
-        _kept(desk, review_id, "validation", ValidationResult),
-        _kept(desk, review_id, "workflows", WorkflowResult),
-        _kept(desk, review_id, "adjustments", Adjustments),
+        kept(desk, review_id, "audit", AuditResult),
+        kept(desk, review_id, "validation", ValidationResult),
+        kept(desk, review_id, "workflows", WorkflowResult),
+        kept(desk, review_id, "adjustments", Adjustments),
         past,
     )
 
@@ -388,7 +376,12 @@ def _keep(desk: Desk, review_id: str, name: str, value: object) -> None:
     draft.replace(path)
 
 
-def _kept(desk: Desk, review_id: str, name: str, kind: type[T]) -> T:
+def kept(desk: Desk, review_id: str, name: str, kind: type[T]) -> T:
+    """What a step left in the review's folder: `audit`, `validation`, `workflows`, `adjustments` or `past`.
+
+    Raises:
+        Corrupt: it is not there, or cannot be read.
+    """
     path = desk.folder_of(review_id) / f"{name}.json"
     try:
         return from_data(kind, json.loads(path.read_text("utf-8")))

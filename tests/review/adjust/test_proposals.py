@@ -201,6 +201,12 @@ def test_a_new_offer_is_not_called_unused(tmp_path):
     assert {one.subject for one in of_kind(result, ProposalKind.UNUSED)} == {"write"}
 
 
+def test_a_period_that_has_hardly_begun_says_nothing_about_use(tmp_path):
+    result = adjusted(tmp_path, {"requests": []}, as_of=START + timedelta(days=9))
+    assert of_kind(result, ProposalKind.UNUSED) == []
+    assert why_not(result, ProposalKind.UNUSED, "") == "less than 28 days of the period are over"
+
+
 def rows_of(triples):
     requests, stages, votes = zip(*triples, strict=True)
     return {"requests": list(requests), "stages": list(stages), "decisions": [vote for vote in votes if vote]}

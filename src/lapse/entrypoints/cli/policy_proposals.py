@@ -45,7 +45,7 @@ def propose(session: Session, files: PolicyFiles, reason: Why, since: Since = "9
         return
     say(f"proposal {made['id']} waits for another administrator")
     say()
-    _print_effects(found)
+    print_effects(found["effects"])
     say()
     say(f"next: `lapse policy activate {made['id']}`, by somebody else")
 
@@ -88,7 +88,7 @@ def show(
         return
     _print_head(found)
     say()
-    _print_effects(found)
+    print_effects(found["effects"])
     if found["proposal"]["state"] == "pending" and not found["stale"]:
         say()
         say(f"next: `lapse policy activate {proposal}`, `reject`, or --text for how the files differ")
@@ -111,7 +111,7 @@ def activate(
             if not session.json:
                 _print_head(found)
                 say()
-                _print_effects(found)
+                print_effects(found["effects"])
                 say()
         confirm(f"put {proposal} in force?", yes=yes)
         done = api.post(f"{path}/activation", {"reason": reason, "accept_unknown": accept_unknown})
@@ -170,8 +170,8 @@ def _print_head(found: Mapping[str, Any]) -> None:
         paragraph("another policy came into force since: what is shown here no longer holds. Propose the files again.")
 
 
-def _print_effects(found: Mapping[str, Any]) -> None:
-    effects = found["effects"]
+def print_effects(effects: Mapping[str, Any]) -> None:
+    """What a proposed policy would do: its claims, how its answers differ, the past under it."""
     _print_claims(effects["claims"])
     _print_diff(effects["diff"])
     say("what it would have done to the past:")

@@ -13,7 +13,7 @@ from lapse.domain.names import shown
 from lapse.entrypoints.cli.session import Api, quoted
 
 ReviewId = Annotated[str, typer.Argument(metavar="REVIEW", help="The review; the newest if left out.")]
-Scope = Annotated[str, typer.Option(metavar="SCOPE", help="`all`, `resource:NAME` or `tag:KEY=VALUE`.")]
+Scope = Annotated[str, typer.Option(metavar="SCOPE", help="`all`, or `resource:`, `tag:`, `principal:` terms with ` and `.")]
 PeriodText = Annotated[str, typer.Option("--period", metavar="PERIOD", help="`2026-Q3`, `2026-07`, `2026` or `A..B`.")]
 Frameworks = Annotated[
     list[str] | None, typer.Option("--framework", metavar="NAME", help="Whose clauses it answers; several may be.")
@@ -25,7 +25,8 @@ Stages = Annotated[int, typer.Option(min=1, max=3, help="Persons who decide one 
 Canaries = Annotated[int, typer.Option(min=0, max=200, help="Made-up wrong items that measure attention.")]
 Seed = Annotated[int, typer.Option(metavar="NUMBER", help="What chooses the canaries.")]
 Threshold = Annotated[
-    list[str] | None, typer.Option(metavar="L5.objective_seconds=60", help="Another threshold of a detector.")
+    list[str] | None,
+    typer.Option(metavar="L5.objective_seconds=60", help="Another threshold of a detector, or of `figures`."),
 ]
 Imports = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Evidence files from elsewhere (docs/evidence.md).")
@@ -86,5 +87,5 @@ def thresholds_body(given: list[str] | None) -> dict[str, dict[str, int]]:
         name, equals, value = rest.partition("=")
         if not (dot and equals and name and value.isdecimal()):
             raise InvalidInput(f"`{shown(text)}` is no threshold", hint="write it as DETECTOR.NAME=NUMBER")
-        found.setdefault(detector.upper(), {})[name] = int(value)
+        found.setdefault("figures" if detector == "figures" else detector.upper(), {})[name] = int(value)
     return found

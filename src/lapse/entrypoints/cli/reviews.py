@@ -13,9 +13,10 @@ import typer
 
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.domain.reviews import SIGNATURES
-from lapse.entrypoints.cli import review_items, review_schedules
+from lapse.entrypoints.cli import review_adjust, review_items, review_schedules
 from lapse.entrypoints.cli.commands import Limit, command, group
 from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when
+from lapse.entrypoints.cli.review_figures import HAVE_FIGURES, print_figures
 from lapse.entrypoints.cli.review_options import (
     ByDefault,
     Canaries,
@@ -63,7 +64,10 @@ def register(app: typer.Typer) -> None:
     command(review, "run")(run)
     command(review, "start")(start)
     for name in STEPS:
-        command(review, name)(_step_command(name))
+        if name == "adjust":
+            review_adjust.register(review)
+        else:
+            command(review, name)(_step_command(name))
     for name, function in (("list", list_reviews), ("show", show), ("findings", findings), ("diff", diff)):
         command(review, name)(function)
     review_items.register(review)
@@ -157,12 +161,13 @@ def list_reviews(session: Session) -> None:
 
 
 def show(session: Session, review: ReviewId = "") -> None:
-    """Show how far a review is, and what to do next."""
+    """Show how far a review is, its figures, and what to do next."""
     with session.api() as api:
         found = review_of(api, review)
         todo = api.get(f"/reviews/{quoted(found['id'])}/items", undecided=True)["items"]
+        figures = api.get(f"/reviews/{quoted(found['id'])}/figures") if found["state"] in HAVE_FIGURES else None
     if session.json:
-        print_json(found | {"undecided": len(todo)})
+        print_json(found | {"undecided": len(todo), "figures": figures})
         return
     facts(
         {
@@ -175,6 +180,9 @@ def show(session: Session, review: ReviewId = "") -> None:
             "signed by": ", ".join(mark["person"] for mark in found["sign_offs"]),
         }
     )  # fmt: skip
+    if figures is not None:
+        print_figures(figures)
+        say()
     if found["state"] in _NEXT:
         say(f"next: `lapse review {_NEXT[found['state']]} {found['id']}`")
     elif len(found["sign_offs"]) < SIGNATURES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from lapse.policy import PolicyErrors, parse
@@ -16,6 +17,7 @@ from lapse.policy.rules import Offer
 from lapse.ports import Engine
 from lapse.review.adjust.drafts import Draft, Edit, Found, is_seen_whole
 from lapse.review.adjust.model import ProposalKind
+from lapse.review.figures.buckets import bounds_of
 from lapse.review.in_force import InForce
 from lapse.review.model import Coverage, Snapshot
 from lapse.review.sql import ask
@@ -43,6 +45,8 @@ WHERE activated_at IS NOT NULL AND activated_at < $period_end
 ORDER BY activated_at
 """
 _MOST_POLICIES = 200
+SHORTEST = timedelta(days=28)
+"""In less time than that, that nobody asked says nothing."""
 
 
 def unused_offers(engine: Engine, snapshot: Snapshot, in_force: InForce | None) -> Found:
@@ -54,6 +58,10 @@ def unused_offers(engine: Engine, snapshot: Snapshot, in_force: InForce | None) 
         return found
     if in_force is None:
         found.skip(kind, "", "no policy in force is on record, so nobody knows since when an offer is there")
+        return found
+    start, end = bounds_of(snapshot.manifest)
+    if end - start < SHORTEST:
+        found.skip(kind, "", f"less than {SHORTEST.days} days of the period are over")
         return found
     rules = {offer.name: offer for offer in in_force.policy.offers}
     always = _always_in_force(engine, snapshot)
