@@ -107,7 +107,7 @@ def _yaml_value(text: str, line: int) -> Value | Unreadable:
 
     builder = _Builder(line)
     try:
-        for event in YAML(typ="safe").parse(text):
+        for event in YAML(typ="safe", pure=True).parse(text):
             builder.take(event)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

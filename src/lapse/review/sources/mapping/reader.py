@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from lapse.review.identities import Hints
 from lapse.review.sources.event_logs import LOG_OPTIONS, EventLog, tidy
 from lapse.review.sources.files import name_below
 from lapse.review.sources.mapping.inputs import ANY_NAME, NAMES, records_of
-from lapse.review.sources.mapping.model import CHANGES, SourceMapping
+from lapse.review.sources.mapping.model import CHANGES, Rule, SourceMapping
 from lapse.review.sources.mapping.rows import NOT_MAPPED, Made, identity_of, rows_of, why_skipped
 from lapse.review.sources.periods import Changes
 from lapse.review.sources.reading import Reading
@@ -38,8 +39,10 @@ _HAPPENED = (
     "issued_at",
     "finished_at",
 )
+_WITH_FREE_TEXT = frozenset({USAGE, "sessions"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_RESOURCES = 10_000
+_MOST_KNOWN = 100_000
 _GIVEN, _TAKEN = "given", "taken"
 _MARK = "\x1f"
 
@@ -65,6 +68,28 @@ def covers_use(mapping: SourceMapping) -> bool:
     return USAGE in mapping.tables and COVERAGE not in mapping.tables
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done with rows of a rule. `times` are the columns that say when it happened."""
+
+    times: tuple[str, ...]
+    has_resource: bool
+    has_source: bool
+    wants_principal: bool
+    has_free_text: bool
+
+
+def _plan(rule: Rule) -> _Plan:
+    columns = {column.name for column in rule.table.columns}
+    return _Plan(
+        times=tuple(name for name in _HAPPENED if rule.kinds.get(name) is Kind.TIME and name in rule.cells),
+        has_resource="resource" in columns,
+        has_source="source" in columns and "source" not in rule.cells,
+        wants_principal={"principal", "account"} <= columns and "principal" not in rule.cells,
+        has_free_text=rule.table.name in _WITH_FREE_TEXT,
+    )
+
+
 class _Reader:
     """Writes what records come to."""
 
@@ -73,6 +98,8 @@ class _Reader:
         self._reading = log.reading
         self._resources: set[str] = set()
         self._begin: datetime | None = None
+        self._plans = {id(rule): _plan(rule) for rule in mapping.rules}
+        self._principals: dict[tuple[str, str, str], str | None] = {}
 
     def take(self, place: str, record: Mapping[str, Any]) -> None:
         """Write one record, or count why not."""
@@ -90,10 +117,11 @@ class _Reader:
         if not made:
             self._reading.skip(NOT_MAPPED)
             return
-        at = next((time for one in made if (time := _time_of(one)) is not None), None)
-        if self._log.is_new(at or _EPOCH, *identity_of(record, self._mapping)):
-            for one in made:
-                self._write(one, place)
+        times = [self._time_of(one) for one in made]
+        at = next((time for time in times if time is not None), _EPOCH)
+        if self._log.is_new(at, *identity_of(record, self._mapping)):
+            for one, time in zip(made, times, strict=True):
+                self._write(one, time, place)
             self._reading.used()
 
     def finish(self) -> None:
@@ -104,19 +132,26 @@ class _Reader:
             self._log.cover(self._resources)
         self._log.finish()
 
-    def _write(self, made: Made, place: str) -> None:
-        at, table, row = _time_of(made), made.rule.table, dict(made.row)
+    def _time_of(self, made: Made) -> datetime | None:
+        """When what the row says happened."""
+        times = self._plans[id(made.rule)].times
+        return next((made.row[name] for name in times if made.row[name] is not None), None)
+
+    def _write(self, made: Made, at: datetime | None, place: str) -> None:
+        table, row, plan = made.rule.table, dict(made.row), self._plans[id(made.rule)]
         if at is not None:
             self._log.see(at, place)
             self._begin = min(at, self._begin or at)
-        if self._resource and table.column("resource"):
+        if self._resource and plan.has_resource:
             row["resource"] = self._resource
         if table is CHANGES:
             self._change(row, made.person)
             return
-        if table.column("source"):
-            row.setdefault("source", self._reading.source)
-        if table.column("principal") and table.column("account") and "principal" not in row:
+        if plan.has_free_text:
+            row = {name: self._log.text(value) if isinstance(value, str) else value for name, value in row.items()}
+        if plan.has_source:
+            row["source"] = self._reading.source
+        if plan.wants_principal:
             row["principal"] = self._principal(row, made.person)
         if table.name == USAGE and len(self._resources) < _MOST_RESOURCES:
             self._resources.add(row["resource"])
@@ -126,7 +161,13 @@ class _Reader:
         resource, account = row.get("resource"), row.get("account")
         if resource is None or account is None:
             return None
-        return self._reading.principal(resource, account, Hints(session=tidy(person)) if person else None)
+        key = (resource, account, person)
+        if key not in self._principals:
+            if len(self._principals) >= _MOST_KNOWN:
+                self._principals.clear()
+            hints = Hints(session=tidy(person)) if person else None
+            self._principals[key] = self._reading.principal(resource, account, hints)
+        return self._principals[key]
 
     def _change(self, row: Mapping[str, Any], person: str) -> None:
         # Changes know accounts only; the resource, and who it is, go with the name.
@@ -153,9 +194,3 @@ class _Reader:
 def _check(made: Made) -> None:
     if made.rule.table is CHANGES and made.row["change"] not in {_GIVEN, _TAKEN}:
         raise ValueError("`access_changes.change` is neither `given` nor `taken`")
-
-
-def _time_of(made: Made) -> datetime | None:
-    """When what the row says happened."""
-    names = (name for name in _HAPPENED if made.rule.kinds.get(name) is Kind.TIME)
-    return next((made.row[name] for name in names if made.row.get(name) is not None), None)

@@ -20,7 +20,7 @@ from lapse.domain.times import parse_time
 from lapse.policy.problems import nearest
 from lapse.review.columns import Kind
 from lapse.review.sources.clocks import Clock
-from lapse.review.sources.event_logs import LONGEST_TEXT, tidy
+from lapse.review.sources.event_logs import tidy
 
 STRPTIME = "strptime:"
 WAYS: Mapping[Kind, tuple[str, ...]] = {
@@ -95,8 +95,7 @@ def text_of(value: Any) -> str:
 
 
 def _text(value: Any, _: Way) -> str:
-    found = tidy(text_of(value))
-    return found if len(found) <= LONGEST_TEXT else found[:LONGEST_TEXT]
+    return tidy(text_of(value))
 
 
 def _int(value: Any, _: Way) -> int:
