@@ -13,7 +13,7 @@ from lapse.domain.names import shown
 from lapse.entrypoints.cli.session import Api, quoted
 
 ReviewId = Annotated[str, typer.Argument(metavar="REVIEW", help="The review; the newest if left out.")]
-Scope = Annotated[str, typer.Option(metavar="SCOPE", help="`all`, or `resource:`, `tag:`, `principal:` terms with ` and `.")]
+Scope = Annotated[str, typer.Option(metavar="SCOPE", help="`all`, or `resource:`, `tag:`, `principal:` terms.")]
 PeriodText = Annotated[str, typer.Option("--period", metavar="PERIOD", help="`2026-Q3`, `2026-07`, `2026` or `A..B`.")]
 Frameworks = Annotated[
     list[str] | None, typer.Option("--framework", metavar="NAME", help="Whose clauses it answers; several may be.")

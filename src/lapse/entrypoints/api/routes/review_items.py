@@ -13,6 +13,8 @@ import msgspec
 
 from lapse.control.reviews import ItemVerdict, decide_items, open_item, reassign_items, undo_item
 from lapse.domain.actors import Scope
+from lapse.domain.errors import NotFound
+from lapse.domain.names import shown
 from lapse.domain.removals import Removal
 from lapse.domain.reviews import Item, ItemDecision, ReviewState
 from lapse.domain.times import parse_time
@@ -110,6 +112,7 @@ async def draw_sample(call: Call) -> Listing[Item]:
 async def show_item(call: Call) -> Item:
     """One item with all its evidence. That a reviewer opened it is recorded."""
     call.actor.require(*_READERS, Scope.APPROVE)
+    await _require_sight(call)
     if call.actor.scopes & {Scope.REVIEW, Scope.APPROVE, Scope.ADMIN}:
         await open_item(call.control, call.actor, call.path["item_id"])
     return await _one(call)
@@ -159,6 +162,19 @@ async def _decide(call: Call, ids: Sequence[str], verdict: ItemVerdict) -> list[
         for review_id in sorted({item.review_id for item in items}):
             await carry_out_review(call.app.parts, review_id)
     return items
+
+
+async def _require_sight(call: Call) -> None:
+    """Who may not read all items sees those that they are asked about; of others not even that they are there."""
+
+    async def work(reader: Reader) -> bool:
+        item, person = await reader.item(call.path["item_id"]), (await reader.catalog()).person_of(call.actor.name)
+        return any(person in line.persons for line in item.asked)
+
+    if not _reads_all(call) and not await call.app.store.read(work):
+        raise NotFound(
+            f"there is no item `{shown(call.path['item_id'])}`", hint="`lapse review items --mine` lists yours"
+        )
 
 
 async def _one(call: Call) -> Item:
