@@ -19,7 +19,7 @@ from lapse.review.frameworks import ClauseResult, Outcome, clause_results, frame
 from lapse.review.model import DetectorRun, ReviewResult, RunStatus
 
 OSCAL_VERSION = "1.1.3"
-NS = "urn:lapse:oscal"
+NS = "https://lapse.local/ns/oscal"
 NIST = "nist-800-53-r5"
 _CLAUSE = re.compile(r"NIST 800-53 ([A-Z]{2})-(\d+)(?:\((\d+)\))?(?:([a-z])|\(([a-z])\))?")
 _MEDIA = {

@@ -80,9 +80,7 @@ def _text(column: Any) -> Any:
 
     kind = column.type
     if pa.types.is_timestamp(kind):
-        return pc.strftime(column.cast(pa.timestamp("us", tz="UTC")), format="%Y-%m-%dT%H:%M:%SZ")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return column.cast(pa.large_string())
+        column = pc.strftime(column.cast(pa.timestamp("us", tz="UTC")), format="%Y-%m-%dT%H:%M:%SZ")
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
         return pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.large_string())
     return column.cast(pa.large_string())

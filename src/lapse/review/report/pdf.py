@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from datetime import UTC
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
@@ -26,13 +27,14 @@ from lapse.review.report.render import ReportFacts
 MOST_ITEMS = 200
 MOST_FINDINGS = 30
 MOST_EVIDENCE = 3
+LONGEST_TEXT = 600
 
 _COVERED = ((0x20, 0x24F), (0x370, 0x4FF), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x2030, 0x2040), (0x20A0, 0x20BF),
             (0x2190, 0x226F))  # fmt: skip
 """Code points that typst's own fonts have (each was tried); those that are no printable characters fall out before."""
 
 _LONG_WORD = re.compile(r"[^\s\u200b]{25,}")
-_BREAKABLE = re.compile(r"([/._@:+=-]|[0-9A-Fa-f]{8})(?=.)")
+_BREAKABLE = re.compile(r"([/._@:+=-]|[0-9A-Fa-f]{8}|[^/._@:+=-]{16})(?=.)")
 
 
 def can_make_pdf() -> bool:
@@ -73,11 +75,11 @@ def _template() -> bytes:
 
 def _data(result: ReviewResult, facts: ReportFacts) -> dict[str, Json]:
     seen = view.view_of(result)
-    made = facts.made_at
+    made = facts.made_at.astimezone(UTC)
     counts: list[Json] = [[f"{number:,}", str(level)] for level, number in seen.severities]
     return {
         "title": facts.title,
-        "date": [made.year, made.month, made.day],
+        "date": [made.year, made.month, made.day, made.hour, made.minute, made.second],
         "draft": not facts.evidence_sha256,
         "meta": [
             ["Scope", result.scope.selector],
@@ -249,7 +251,9 @@ def _shown(value: Json) -> Json:
 
 
 def set_text(text: str) -> str:
-    """`text` in characters that the fonts have, with places where a long word may break."""
+    """`text` in characters that the fonts have, with places where a long word may break; too much of it is cut."""
+    if len(text) > LONGEST_TEXT:
+        text = text[: LONGEST_TEXT - 1] + "…"
     seen = "".join(c if _has_glyph(c) else c.encode("unicode_escape").decode("ascii") for c in text)
     return _LONG_WORD.sub(lambda word: _BREAKABLE.sub("\\1\u200b", word[0]), seen)
 
