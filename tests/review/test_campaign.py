@@ -199,7 +199,11 @@ async def test_items_are_asked_with_canaries_among_them_that_nobody_sees_until_t
     result = await campaign.result_of(desk, review.id)
     assert len(result.canaries) == 3
     assert not any(item.canary for item in result.items)
-    assert verify_pack(str((await campaign.document(desk, OLGA, review.id)).archive)).ok
+    pack = await campaign.document(desk, OLGA, review.id)
+    assert verify_pack(str(pack.archive)).ok
+    report = (pack.folder / "report.html").read_text()
+    assert "3 made-up items, plainly wrong, were mixed in" in report
+    assert all(canary.account in report for canary in result.canaries)
 
 
 async def test_a_later_review_knows_what_the_one_before_found(app):

@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from lapse.domain.data import Json
 from lapse.domain.names import is_printable
 from lapse.domain.reviews import Severity
+from lapse.review.canaries import attention
 from lapse.review.model import ReviewResult
 from lapse.review.report import charts, figure_charts, figure_view, view, words
 
@@ -51,6 +52,7 @@ def render_report(result: ReviewResult, facts: ReportFacts) -> str:
         result=result,
         facts=facts,
         view=view.view_of(result),
+        attention=attention(result.canaries),
         exposure_chart=charts.exposure_chart(result.audit.exposure),
         lag_chart=charts.lag_chart(lag[0]) if lag else None,
         tier_chart=figure_charts.tier_chart(figures) if figures else None,
