@@ -135,7 +135,7 @@ plain = st.recursive(
 things = st.lists(st.dictionaries(st.text(max_size=6), plain, min_size=1, max_size=4), min_size=1, max_size=6)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(things, st.sampled_from([None, 1]), st.booleans(), st.integers(1, 50))
 def test_arrays_are_cut_into_their_elements_wherever_the_pieces_end(tmp_path, whole, indent, ascii_only, size):
     data = json.dumps(whole, indent=indent, ensure_ascii=ascii_only).encode()
@@ -146,7 +146,7 @@ def test_arrays_are_cut_into_their_elements_wherever_the_pieces_end(tmp_path, wh
     assert splitter._reading.rejected == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(st.binary(max_size=60) | st.text(alphabet='[]{}",: \n\\1a', max_size=40).map(str.encode))
 def test_any_bytes_are_objects_or_rejected(tmp_path, data):
     file, tally = tmp_path / "x.json", Tally()

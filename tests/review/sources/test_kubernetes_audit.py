@@ -1,11 +1,9 @@
-"""The audit log of Kubernetes as evidence: who did what with which right, who was given access from when to when."""
+"""The audit log of Kubernetes as evidence: who did what with which right, and when that is known."""
 
 from __future__ import annotations
 
 import gzip
-import itertools
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,65 +12,8 @@ from hypothesis import strategies as st
 from lapse.domain.errors import InvalidInput
 from lapse.review.model import Coverage
 from lapse.review.sources.kubernetes.audit_events import allowed_by
-from support.aws_files import problems, read_as, write
-from support.kubernetes_files import binding, group, sa, user
-
-TAKEN = "2026-08-01T00:00:00Z"
-_ids = itertools.count(1)
-
-
-def at(text):
-    return datetime.fromisoformat(f"2026-07-{text}").replace(tzinfo=UTC)
-
-
-def allowed(who, role="ClusterRole/edit", through="ClusterRoleBinding/b"):
-    kind, name = through.split("/", 1)
-    role_kind, role_name = role.split("/")
-    subject_kind, subject = who.split("/", 1)
-    reason = f'RBAC: allowed by {kind} "{name}" of {role_kind} "{role_name}" to {subject_kind} "{subject}"'
-    return {"authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": reason}
-
-
-def event(verb="get", resource="pods", name="web", when="01T10:00:00", **more):
-    """One event; `namespace` `shop` unless given."""
-    moment = at(when)
-    about = {"resource": resource, "namespace": more.pop("namespace", "shop"), "name": name, "apiVersion": "v1"}
-    about["apiGroup"] = "rbac.authorization.k8s.io" if "binding" in resource else ""
-    return {
-        "kind": "Event",
-        "apiVersion": "audit.k8s.io/v1",
-        "level": "Metadata",
-        "auditID": f"id-{next(_ids)}",
-        "stage": "ResponseComplete",
-        "requestURI": f"/api/v1/namespaces/shop/{resource}/{name}?watch=1",
-        "verb": verb,
-        "user": {"username": "ann@example.com", "groups": ["dev", "system:authenticated"]},
-        "sourceIPs": ["198.51.100.7", "10.0.0.1"],
-        "userAgent": "kubectl/v1.31.0",
-        "objectRef": about,
-        "responseStatus": {"code": 200},
-        "requestReceivedTimestamp": moment.isoformat().replace("+00:00", ".123456Z"),
-        "stageTimestamp": (moment + timedelta(seconds=2)).isoformat().replace("+00:00", ".5Z"),
-        "annotations": allowed("User/ann@example.com"),
-    } | more
-
-
-def jsonl(*events):
-    return b"".join(json.dumps(one).encode() + b"\n" for one in events)
-
-
-def read(place, tmp_path, **options):
-    return read_as("kubernetes-audit", place, tmp_path, **({"cluster": "prod", "taken_at": TAKEN} | options))
-
-
-def read_events(tmp_path, *events, **options):
-    write(tmp_path, audit__log=jsonl(*events))
-    return read(tmp_path / "audit.log", tmp_path, **options)
-
-
-def periods(result):
-    return [(row["account"], row["role"], row["from_at"], row["to_at"]) for row in result.access_periods]
-
+from support.aws_files import problems, write
+from support.kubernetes_audit_lines import allowed, at, event, jsonl, read, read_events
 
 # Use
 
@@ -209,107 +150,6 @@ def test_long_strange_and_hostile_texts_are_kept_as_far_as_evidence_can_hold_the
     assert problems(result) == {"texts that were too long were cut": 1}
 
 
-# Since when, until when
-
-
-def written(verb, when, *subjects, ref="ClusterRole/edit", namespace="shop", name="b", level="request", **more):
-    thing = binding(name, ref, *subjects, namespace=namespace)
-    kind = "rolebindings" if namespace else "clusterrolebindings"
-    bodies = {"request": {"requestObject": thing}, "response": {"responseObject": thing}, "": {}}[level]
-    return event(verb, kind, name, when, namespace=namespace or "", user={"username": "root-ops"}, **(bodies | more))
-
-
-def test_access_is_held_from_when_a_binding_was_made_until_it_was_removed(tmp_path):
-    result = read_events(
-        tmp_path,
-        written("delete", "03T10:00:00", level=""),
-        written("create", "01T10:00:00", user("ann"), group("dev"), sa("web")),
-        written("create", "02T10:00:00", user("bob"), namespace=None, ref="ClusterRole/cluster-admin", name="c"),
-    )
-    end = at("03T10:00:02.500000")
-    assert sorted(periods(result)) == [
-        ("ann", "clusterrole/edit@shop", at("01T10:00:02.500000"), end),
-        ("bob", "clusterrole/cluster-admin", at("02T10:00:02.500000"), None),
-        ("group/dev", "clusterrole/edit@shop", at("01T10:00:02.500000"), end),
-        ("system:serviceaccount:shop:web", "clusterrole/edit@shop", at("01T10:00:02.500000"), end),
-    ]
-    assert {row["changed_by"] for row in result.access_periods} == {"root-ops"}
-
-
-def test_who_a_changed_binding_does_not_name_any_more_has_lost_access(tmp_path):
-    result = read_events(
-        tmp_path,
-        written("create", "01T10:00:00", user("ann"), user("bob")),
-        written("update", "02T10:00:00", user("bob"), user("cat")),
-        written("patch", "03T10:00:00", user("cat"), level="response"),
-    )
-    assert {(account, to_at) for account, _, _, to_at in periods(result)} == {
-        ("ann", at("02T10:00:02.500000")),
-        ("bob", at("03T10:00:02.500000")),
-        ("cat", None),
-    }
-
-
-def test_access_through_two_bindings_ends_with_the_last_one(tmp_path):
-    result = read_events(
-        tmp_path,
-        written("create", "01T10:00:00", user("ann"), name="one"),
-        written("create", "02T10:00:00", user("ann"), name="two"),
-        written("delete", "03T10:00:00", name="one", level=""),
-        written("delete", "04T10:00:00", name="two", level=""),
-    )
-    assert periods(result) == [("ann", "clusterrole/edit@shop", at("01T10:00:02.5"), at("04T10:00:02.5"))]
-
-
-def test_a_removal_of_all_bindings_ends_those_of_the_namespace_only(tmp_path):
-    result = read_events(
-        tmp_path,
-        written("create", "01T10:00:00", user("ann")),
-        written("create", "01T10:00:00", user("bob"), namespace="other"),
-        written(
-            "deletecollection", "02T10:00:00", name="", level="", requestURI="/apis/x/namespaces/shop/rolebindings"
-        ),
-        written(
-            "deletecollection", "02T11:00:00", name="", level="", namespace="other", requestURI="/x?labelSelector=a"
-        ),
-    )
-    assert {(account, to_at is None) for account, _, _, to_at in periods(result)} == {("ann", False), ("bob", True)}
-    assert problems(result) == {"bindings that were removed by a selector: which ones is not logged": 1}
-
-
-def test_what_a_removed_binding_gave_is_known_if_the_answer_says_so_and_else_counted(tmp_path):
-    told = binding("old", "ClusterRole/edit", user("ann"), namespace="shop")
-    told["metadata"]["creationTimestamp"] = "2025-01-01T00:00:00Z"
-    result = read_events(
-        tmp_path,
-        written("delete", "02T10:00:00", name="old", level="", responseObject=told),
-        written("delete", "02T10:00:00", name="older", level="", responseObject={"kind": "Status"}),
-    )
-    assert periods(result) == [("ann", "clusterrole/edit@shop", datetime(2025, 1, 1, tzinfo=UTC), at("02T10:00:02.5"))]
-    assert problems(result) == {"bindings were removed, and what they gave is not logged": 1}
-
-
-def test_bindings_whose_content_is_not_logged_are_counted(tmp_path):
-    result = read_events(
-        tmp_path,
-        written("create", "01T10:00:00", level=""),
-        written("patch", "01T10:00:00", user("ann"), level="request"),
-        written("create", "01T10:00:00", user("ann"), name="", level="request"),
-    )
-    assert problems(result) == {
-        "bindings were written, and what they give is not logged: level `Request` or higher would": 2,
-        "bindings were made under a name that is not logged: when they ended cannot be told": 1,
-    }
-
-
-@pytest.mark.parametrize(
-    "more",
-    [{"responseStatus": {"code": 409}}, {"requestURI": "/x?dryRun=All"}, {"responseStatus": {"code": 403}}],
-)
-def test_a_dry_run_and_what_failed_give_nothing(tmp_path, more):
-    assert periods(read_events(tmp_path, written("create", "01T10:00:00", user("ann"), **more))) == []
-
-
 # Windows
 
 
@@ -425,7 +265,9 @@ json_values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60, deadline=None
+)
 @given(
     st.lists(
         st.builds(
