@@ -27,6 +27,8 @@ from typing import Any, TypeVar
 
 from lapse.bootstrap.gateways.settings import TEMPLATE as GATEWAY_TEMPLATE
 from lapse.bootstrap.gateways.settings import GatewaySettings, parse_address
+from lapse.bootstrap.stamps import TEMPLATE as REVIEW_TEMPLATE
+from lapse.bootstrap.stamps import ReviewSettings
 from lapse.domain.durations import iso_duration, parse_duration
 from lapse.domain.errors import InvalidInput, NotFound
 
@@ -49,6 +51,7 @@ class Settings:
     reconcile_every: timedelta = timedelta(minutes=5)
     log_level: str = "info"
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    review: ReviewSettings = field(default_factory=ReviewSettings)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -156,6 +159,7 @@ def read_settings(home: Home) -> Settings:
     settings = _read(path, Settings, data)
     parse_address(settings.listen)
     settings.gateway.check()
+    settings.review.check()
     if settings.log_level not in LOG_LEVELS:
         raise InvalidInput(f"{path}: `log_level` must be one of {', '.join(LOG_LEVELS)}")
     return settings
@@ -164,10 +168,10 @@ def read_settings(home: Home) -> Settings:
 def write_settings(home: Home, settings: Settings) -> None:
     """Write `lapse.toml` for people to read and edit."""
     text = _TEMPLATE.format(**_written(settings)) + GATEWAY_TEMPLATE.format(**_written(settings.gateway))
-    home.settings_file.write_text(text, encoding="utf-8")
+    home.settings_file.write_text(text + REVIEW_TEMPLATE.format(**_written(settings.review)), encoding="utf-8")
 
 
-T = TypeVar("T", Settings, GatewaySettings)
+T = TypeVar("T", Settings, GatewaySettings, ReviewSettings)
 
 
 def _read(path: Path, kind: type[T], data: Mapping[str, object], table: str = "") -> T:
@@ -188,6 +192,8 @@ def _checked(path: Path, name: str, usual: object, value: object) -> object:
     """The value, if it is of the usual one's kind."""
     if isinstance(usual, GatewaySettings) and isinstance(value, Mapping):
         return _read(path, GatewaySettings, value, " in [gateway]")
+    if isinstance(usual, ReviewSettings) and isinstance(value, Mapping):
+        return _read(path, ReviewSettings, value, " in [review]")
     if isinstance(usual, timedelta) and isinstance(value, str):
         return parse_duration(value)
     if type(value) is not type(usual):
@@ -195,7 +201,7 @@ def _checked(path: Path, name: str, usual: object, value: object) -> object:
     return value
 
 
-def _written(settings: Settings | GatewaySettings) -> dict[str, str]:
+def _written(settings: Settings | GatewaySettings | ReviewSettings) -> dict[str, str]:
     """Each setting as TOML writes it."""
     return {one.name: _as_toml(getattr(settings, one.name)) for one in fields(settings)}
 
@@ -223,6 +229,7 @@ _KINDS: Mapping[type, str] = {
     str: "text in quotes",
     timedelta: "a duration in quotes",
     GatewaySettings: "a table, `[gateway]`",
+    ReviewSettings: "a table, `[review]`",
 }
 
 _TEMPLATE = """\

@@ -16,6 +16,7 @@ from lapse import __version__
 from lapse.bootstrap.apart import apart
 from lapse.bootstrap.app import App
 from lapse.bootstrap.effects import effects_of
+from lapse.bootstrap.stamps import pack_signer
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.domain.access import Observation
 from lapse.domain.data import Json
@@ -77,7 +78,7 @@ def desk_of(app: App) -> Desk:
         clock=app.clock,
         new_id=app.parts.new_id,
         folder=app.home.reviews,
-        signer=app.keyring.signer,
+        signer=pack_signer(app.keyring.signer, app.settings.review),
         engine=new_engine,
         observe=observe,
         check_ledger=check_ledger,

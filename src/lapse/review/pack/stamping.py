@@ -30,10 +30,10 @@ class Stamper(Protocol):
 class StampingSigner:
     """Signs as `signer` does, and has manifests stamped by the authority that `ask` reaches.
 
-    `roots` are the certificates (PEM) that its own must lead to, `others` in between are taken from there as well.
+    `roots` gives the certificates (PEM) that its own must lead to; those in between are taken from there as well.
     """
 
-    def __init__(self, signer: Signer, ask: Ask, roots: bytes) -> None:
+    def __init__(self, signer: Signer, ask: Ask, roots: Callable[[], bytes]) -> None:
         self._signer, self._ask, self._roots = signer, ask, roots
 
     @property
@@ -58,7 +58,7 @@ class StampingSigner:
             InvalidInput: what is needed for it is not installed, or the roots cannot be read.
         """
         rfc3161 = _library()
-        roots = _certificates(self._roots)
+        roots = _certificates(self._roots())
         request = rfc3161.TimestampRequestBuilder().data(manifest).hash_algorithm(rfc3161.HashAlgorithm.SHA256)
         built = request.nonce(nonce=True).cert_request(cert_request=True).build()
         response = self._ask(built.as_bytes())

@@ -1,0 +1,104 @@
+"""The signer of packs: the home folder's key, and a time-stamp authority where `lapse.toml` names one in `[review]`.
+
+Used by `reviewing`, and the settings by `home`, which reads and writes the file. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lapse.domain.errors import InvalidInput, Unavailable
+from lapse.domain.names import shown
+
+if TYPE_CHECKING:
+    from lapse.ports import Signer
+
+SECONDS = 30.0
+"""An authority is waited for so long; the pack is sealed with its stamp or not at all."""
+
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewSettings:
+    """`timestamp_url` is an RFC 3161 authority that stamps packs (empty: none); `timestamp_roots` a PEM file.
+
+    The authority's certificate must lead to one of those roots.
+    """
+
+    timestamp_url: str = ""
+    timestamp_roots: str = ""
+
+    def check(self) -> None:
+        """Raise `InvalidInput` if they cannot be meant."""
+        if not self.timestamp_url:
+            return
+        parts = urlsplit(self.timestamp_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise InvalidInput(f"`timestamp_url` in [review] cannot be `{shown(self.timestamp_url)}`")
+        if not self.timestamp_roots:
+            raise InvalidInput(
+                "`timestamp_url` in [review] needs `timestamp_roots`",
+                hint="name a PEM file with the root certificate of the time-stamp authority",
+            )
+
+
+TEMPLATE = """
+[review]
+# A time-stamp authority (RFC 3161) that stamps sealed packs, and a PEM file with the root its certificate leads to.
+# Empty: packs are not stamped, and nothing is asked. Needs lapse[timestamp].
+timestamp_url = {timestamp_url}
+timestamp_roots = {timestamp_roots}
+"""
+
+
+def pack_signer(signer: Signer, settings: ReviewSettings) -> Signer:
+    """What packs are signed with."""
+    if not settings.timestamp_url:
+        return signer
+    from lapse.review.pack.stamping import StampingSigner
+
+    return StampingSigner(signer, lambda request: _ask(settings.timestamp_url, request), lambda: _roots(settings))
+
+
+def _roots(settings: ReviewSettings) -> bytes:
+    try:
+        return Path(settings.timestamp_roots).expanduser().read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "unknown error").lower()
+        raise InvalidInput(f"`timestamp_roots` in [review] cannot be read: {reason}") from None
+
+
+def _ask(url: str, request: bytes) -> bytes:
+    """The authority's answer; sealing is no coroutine, so this waits in a thread of its own."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _post(url, request)).result()
+
+
+async def _post(url: str, request: bytes) -> bytes:
+    from lapse.review.pack.stamping import MEDIA_TYPE
+    from lapse.web.client import Calling, WebClient
+
+    client = WebClient(Calling(seconds=SECONDS))
+    try:
+        answer = await client.post(url, request, {"Content-Type": MEDIA_TYPE})
+    except Unavailable as error:
+        raise _unstamped(error.message) from None
+    finally:
+        await client.close()
+    if answer.status != _OK:
+        raise _unstamped(f"it answers {answer.status}")
+    return answer.body
+
+
+def _unstamped(why: str) -> Unavailable:
+    return Unavailable(
+        f"the time-stamp authority did not stamp the pack: {why}",
+        hint="seal again later, or take `timestamp_url` out of lapse.toml",
+    )
