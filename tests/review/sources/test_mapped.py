@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,8 +13,8 @@ from lapse.review.columns import Kind
 from lapse.review.sources.mapping import rows
 from lapse.review.sources.mapping.language import parse_mapping
 from lapse.review.sources.mapping.values import Way, read_value
-from support.aws_files import problems
-from support.mapped_files import LOGINS, at, cell, login, read_records, rule
+from support.aws_files import problems, read_as, write
+from support.mapped_files import LOGINS, TAKEN, at, cell, login, read_records, rule
 
 # What a mapping can say
 
@@ -206,6 +208,13 @@ def test_a_record_counts_once_by_its_id_and_time(tmp_path):
 
 def test_without_an_id_every_record_counts(tmp_path):
     assert len(read_records(tmp_path, login(), login(), mapping=LOGINS.replace("id: $.id", "")).usage) == 2
+
+
+def test_the_mapping_may_lie_beside_the_files_and_its_hash_is_kept(tmp_path):
+    write(tmp_path, log__json=json.dumps(login()).encode(), crm__yaml=LOGINS.encode())
+    result = read_as("mapped", tmp_path / "log.json", tmp_path, mapping="crm.yaml", taken_at=TAKEN)
+    assert len(result.usage) == 1
+    assert result.report.hashes["mapping crm.yaml"] == hashlib.sha256(LOGINS.encode()).hexdigest()
 
 
 def test_the_option_resource_replaces_what_the_mapping_says(tmp_path):

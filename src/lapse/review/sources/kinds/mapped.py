@@ -26,9 +26,17 @@ def read(path: Path, options: Options, reading: Reading) -> None:
     name = options.get("mapping", "").strip()
     if not name:
         raise InvalidInput("nothing says what the fields are", hint="give the option `mapping`, the path of a mapping")
-    mapping = parse_mapping(Path(name).name, _text(Path(name)))
+    file = _found(Path(name), path)
+    mapping = parse_mapping(file.name, _text(file))
+    # What the evidence means hangs on the mapping: its hash is kept with those of the files.
+    reading.file(f"mapping {file.name}", file)
     reading.begin(*mapping.tables, *([COVERAGE] if covers_use(mapping) else []))
     read_mapped(path, mapping, options, reading)
+
+
+def _found(name: Path, path: Path) -> Path:
+    """The mapping where it is said to be, or beside what is read."""
+    return name if name.exists() or name.is_absolute() else path.parent / name
 
 
 def _text(file: Path) -> str:
@@ -45,5 +53,8 @@ SOURCE = Source(
     title="Any CSV, JSON or Parquet files, by a mapping",
     tables=(),
     read=read,
-    options={"mapping": "path of the mapping, a YAML file; required", **READ_OPTIONS},
+    options={
+        "mapping": "path of the mapping, a YAML file, from here or from beside the files; required",
+        **READ_OPTIONS,
+    },
 )
