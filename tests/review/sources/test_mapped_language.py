@@ -115,6 +115,9 @@ def test_the_mapping_is_checked_before_anything_is_read(tmp_path):
         read_records(tmp_path, login(), mapping="")
     with pytest.raises(NotFound, match="there is no mapping"):
         read_as("mapped", tmp_path / "log.json", tmp_path, mapping=str(tmp_path / "none.yaml"))
+    for name in ("x" * 5000, "a\0b", str(tmp_path)):
+        with pytest.raises(InvalidInput, match="cannot be read"):
+            read_as("mapped", tmp_path / "log.json", tmp_path, mapping=name)
     with pytest.raises(InvalidInput, match="nothing says what the fields are"):
         read_as("mapped", tmp_path / "log.json", tmp_path)
 

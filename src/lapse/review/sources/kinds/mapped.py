@@ -36,7 +36,10 @@ def read(path: Path, options: Options, reading: Reading) -> None:
 
 def _found(name: Path, path: Path) -> Path:
     """The mapping where it is said to be, or beside what is read."""
-    return name if name.exists() or name.is_absolute() else path.parent / name
+    try:
+        return name if name.is_absolute() or name.exists() else path.parent / name
+    except OSError:
+        return name
 
 
 def _text(file: Path) -> str:
@@ -44,7 +47,7 @@ def _text(file: Path) -> str:
         return file.read_text("utf-8")
     except FileNotFoundError:
         raise NotFound(f"there is no mapping `{shown(str(file), 200)}`") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InvalidInput(f"the mapping `{shown(str(file), 200)}` cannot be read: {error}") from None
 
 
