@@ -75,6 +75,13 @@ def test_one_value_is_changed_and_its_comment_stays():
     assert changed(FILES, set_value(FILES, "cap", "max_duration", "3h"))[1] == "+    max_duration: 3h"
 
 
+def test_a_value_is_changed_and_a_key_added_below_it_at_once():
+    after = set_value(FILES, "read", "max_duration", "2h", below=("max_total", "8h"))
+    assert changed(FILES, after)[1:] == ["+    max_duration: 2h  # a day's work", "+    max_total: 8h"]
+    flow = set_value(FILES, "short", "max_duration", "30m", below=("max_total", "1h"))
+    assert "max_duration: 30m, max_total: 1h, auto" in flow["policy.yaml"]
+
+
 def test_a_key_is_added_below_another():
     after = add_to_rule(FILES, "read", "max_total", "8h", after="max_duration")
     assert changed(FILES, after) == ["+    max_total: 8h"]

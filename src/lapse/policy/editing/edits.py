@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from lapse.domain.names import shown
@@ -19,13 +20,13 @@ from lapse.policy.rules import Policy
 Files = Mapping[str, str]
 
 
-def set_value(files: Files, rule: str, key: str, value: str) -> dict[str, str]:
-    """`files` with another single value of `key` in `rule`."""
+def set_value(files: Files, rule: str, key: str, value: str, *, below: tuple[str, str] | None = None) -> dict[str, str]:
+    """`files` with another single value of `key` in `rule`; `below` is one more key and its value, to go there."""
     file, item = find_rule(files, rule)
     found = item.get(key)
     if found is None or found.is_map or found.is_list or found.start == found.end:
         raise CannotEdit(f"the rule `{shown(rule)}` has no single value `{shown(key)}`")
-    text = files[file]
+    text = files[file] if below is None else _with_key(files[file], item, *below, key)
     return _checked(files, {file: text[: found.start] + value + text[found.end :]}, rule)
 
 
@@ -151,12 +152,18 @@ def _checked(files: Files, changed: Mapping[str, str], rule: str, *, whole: File
     """`files` with what is `changed`, if that changes `rule` alone; `whole` are the files before."""
     after = {**files, **changed}
     try:
-        old, new = _meaning(parse(whole or files), rule), _meaning(parse(after), rule)
+        old, new = _meaning(_read(tuple(sorted((whole or files).items()))), rule), _meaning(parse(after), rule)
     except PolicyErrors as error:
         raise CannotEdit(f"the policy would have errors: {error.problems[0].message}") from None
     if old != new:
         raise CannotEdit(f"more than the rule `{shown(rule)}` would change")
     return after
+
+
+@lru_cache(maxsize=4)
+def _read(files: tuple[tuple[str, str], ...]) -> Policy:
+    """The policy before; many changes are made to the same one, each by itself."""
+    return parse(dict(files))
 
 
 def _meaning(policy: Policy, but: str) -> dict[str, Any]:

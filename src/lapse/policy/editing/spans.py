@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from lapse.domain.errors import InvalidInput
@@ -48,8 +49,9 @@ class Value:
         return [value for _, value in self.entries]
 
 
+@lru_cache(maxsize=32)
 def spans_of(file: str, text: str) -> Value:
-    """The content of one file.
+    """The content of one file, which nobody changes.
 
     Raises:
         CannotEdit: it has line breaks that are none to most tools, or is no map.

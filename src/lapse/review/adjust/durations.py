@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from lapse.domain.durations import human_duration
-from lapse.policy.editing import add_to_rule, set_value
+from lapse.policy.editing import set_value
 from lapse.policy.rules import Offer
 from lapse.ports import Engine
 from lapse.review.adjust.drafts import Draft, Edit, Found, is_seen_whole
@@ -140,12 +140,11 @@ def _draft(offer: Mapping[str, Any], uses: Sequence[Mapping[str, Any]], rule: Of
 
 def _edit(name: str, proposed: timedelta, rule: Offer | None) -> Edit:
     def edit(in_force: InForce) -> Mapping[str, str]:
-        files = set_value(in_force.files, name, "max_duration", human_duration(proposed))
-        text = in_force.offer(name)
-        total = rule.needs.max_total if rule is not None else None
-        if total is None or text is None or "max_total" in text.keys:
-            return files
-        # What is left out is as long as one grant: without it, shorter grants would mean less time in all.
-        return add_to_rule(files, name, "max_total", human_duration(total), after="max_duration")
+        text, total = in_force.offer(name), rule.needs.max_total if rule is not None else None
+        below = None
+        if text is not None and total is not None and "max_total" not in text.keys:
+            # What is left out is as long as one grant: without it, shorter grants would mean less time in all.
+            below = ("max_total", human_duration(total))
+        return set_value(in_force.files, name, "max_duration", human_duration(proposed), below=below)
 
     return edit
