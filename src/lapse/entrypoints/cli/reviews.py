@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,8 @@ import typer
 
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.domain.reviews import SIGNATURES
-from lapse.entrypoints.cli import review_adjust, review_items, review_schedules
+from lapse.domain.times import parse_time
+from lapse.entrypoints.cli import review_adjust, review_items, review_schedules, simulation
 from lapse.entrypoints.cli.commands import Limit, command, group
 from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when
 from lapse.entrypoints.cli.review_figures import HAVE_FIGURES, print_figures
@@ -72,6 +74,7 @@ def register(app: typer.Typer) -> None:
         command(review, name)(function)
     review_items.register(review)
     review_schedules.register(review)
+    simulation.register(review)
     command(review, "sign")(sign)
     command(review, "pack")(pack)
     command(review, "verify")(verify)
@@ -92,6 +95,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     conflicts: Conflicts = None,
     detectors: OwnDetectors = None,
     alone: Annotated[bool, typer.Option("--alone", help="Only what is given, with nothing set up.")] = False,
+    as_of: Annotated[str, typer.Option(metavar="TIME", help="When what is given was collected; now if left out.")] = "",
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where report and pack go, with nothing set up.")] = Path(
         "lapse-review"
     ),
@@ -103,7 +107,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     files_given = {"imports": imports, "people": people, "conflicts": conflicts, "detectors": detectors}
     given = given_body(files_given, source, sources)
     if target or files is not None or alone:
-        _run_alone(session, target, files, given, period or _this_quarter(), out)
+        given |= {"as_of": as_of} | ({"imports": str(files)} if files is not None else {})
+        _run_alone(session, target, given, period or _this_quarter(), out)
         return
     with session.api() as api:
         review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": ""})
@@ -331,20 +336,31 @@ def _take_step(session: Session, name: str, review: str, body: Mapping[str, Any]
     say(f"next: `lapse review {following} {found['id']}`" if following else "next: `lapse review verify PACK`")
 
 
-def _run_alone(
-    session: Session, target: str, files: Path | None, body: Mapping[str, Any], period: str, out: Path
-) -> None:
+def _run_alone(session: Session, target: str, body: Mapping[str, Any], period: str, out: Path) -> None:
     import asyncio
 
     from lapse.bootstrap.reviewing import given_of, review_files, review_target
 
-    given = given_of({**body, "imports": str(files)} if files is not None else body)
+    given, now = given_of(body), _moment(body["as_of"])
+    if target and now is not None:
+        raise InvalidInput("a target is read now, whatever --as-of says", hint="--as-of goes with --files or --alone")
     with progress(session) as advance:
         if target:
             found = asyncio.run(review_target(target, out, given, on_stage=advance))
         else:
-            found = review_files(given, period, out, on_stage=advance)
+            found = review_files(given, period, out, now=now, on_stage=advance)
     _print_brownfield(session, found)
+
+
+def _moment(text: str) -> datetime | None:
+    """A day, or a time of it; None for nothing."""
+    if not text:
+        return None
+    try:
+        return parse_time(text if "T" in text else f"{text}T00:00:00Z")
+    except InvalidInput:
+        hint = "write it as 2026-10-01 or 2026-10-01T08:00:00Z"
+        raise InvalidInput(f"`{safe(text)}` is no time", hint=hint) from None
 
 
 def _print_brownfield(session: Session, found: Brownfield) -> None:
@@ -356,7 +372,5 @@ def _print_brownfield(session: Session, found: Brownfield) -> None:
 
 
 def _this_quarter() -> str:
-    from datetime import UTC, datetime
-
     today = datetime.now(UTC)
     return f"{today.year}-Q{(today.month + 2) // 3}"

@@ -80,13 +80,14 @@ def _kept(summary: dict[str, Any]) -> bool:
         and summary["ledger"]["ok"]
         and year["pack_verified"]
         and not year["missed"]
+        and not year["besides"]
     )
 
 
 def _farewell(stage: Any, summary: dict[str, Any]) -> None:
     say = stage.narrator
     say.act("What to look at next")
-    say.place("report of the year", summary["year"]["report"])
+    say.place("report of four months", summary["year"]["report"])
     say.place("its sealed pack", summary["year"]["pack"])
     say.place("what was measured", stage.out / "summary.json")
     say.place("review your own database", "lapse review run --target postgresql://… --people people.csv")

@@ -54,20 +54,18 @@ def path_rows(world: World) -> Iterator[Row]:
     for offer, entitlement, names in eligible(world.policy, world.catalog):
         if offer.auto_approve and names:
             unattended.setdefault(entitlement.name, offer.name)
-    offered = {row["entitlement"] for row in offer_rows(world.version, world.catalog)}
     for entitlement in world.catalog.entitlements():
-        if entitlement.name in offered:
-            resource = world.catalog.resources[entitlement.resource]
-            yield {
-                "policy_version": world.version.version,
-                "entitlement": entitlement.name,
-                "resource": resource.name,
-                "role": entitlement.role,
-                "tags": rows.joined(tuple(sorted(f"{key}={value}" for key, value in resource.tags.items()))),
-                "unattended": entitlement.name in unattended,
-                "offer": unattended.get(entitlement.name),
-                "detail": "one of those it is made to asks for it" if entitlement.name in unattended else None,
-            }
+        resource, name = world.catalog.resources[entitlement.resource], entitlement.name
+        yield {
+            "policy_version": world.version.version,
+            "entitlement": name,
+            "resource": resource.name,
+            "role": entitlement.role,
+            "tags": rows.joined(tuple(sorted(f"{key}={value}" for key, value in resource.tags.items()))),
+            "unattended": name in unattended,
+            "offer": unattended.get(name),
+            "detail": "one of those it is made to asks for it" if name in unattended else None,
+        }
 
 
 def quorum_rows(world: World) -> Iterator[Row]:

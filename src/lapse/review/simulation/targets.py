@@ -128,10 +128,15 @@ class Targets:
         self.holds(resource, name, role, principal=name, **more)
 
     def _granted(self) -> None:
+        """Who was given something logs in at once, at the latest then."""
         for live in self.world.live.values():
             grant = live.grant
             if grant.activated_at and not grant.break_glass:
-                self.account(grant.resource, grant.account, principal=grant.beneficiary, can_login=True)
+                known = self.world.last_use.get((grant.resource, grant.account), grant.activated_at)
+                used = max(grant.activated_at, known)
+                self.account(
+                    grant.resource, grant.account, principal=grant.beneficiary, can_login=True, last_activity=used
+                )
                 self.holds(
                     grant.resource,
                     grant.account,

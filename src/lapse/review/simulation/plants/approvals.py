@@ -136,7 +136,7 @@ def _shopping(casting: Casting) -> bool:
     def again() -> None:
         request = casting.ask(pair, 3, Twist(approvers=(able[1],), wait=_SOON))
         casting.plant("C13", request, f"denied by {able[0]}, then approved by {able[1]}")
-        world.kept_apart.discard(pair)
+        casting.release_later(pair)
 
     casting.ask(pair, 3, Twist(fate=Fate.DENY, approvers=(able[0],), wait=_SOON))
     world.agenda.at(world.now + timedelta(hours=5), again)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from lapse.domain.principals import Principal, PrincipalKind
 from lapse.domain.requests import Ticket
 from lapse.review.simulation.areas import Area
-from lapse.review.simulation.asking import make_request
+from lapse.review.simulation.asking import AFTER_NO, make_request
 from lapse.review.simulation.chance import Stream
 from lapse.review.simulation.clocks import is_workday
 from lapse.review.simulation.parts import Parts
@@ -129,6 +130,10 @@ class Casting:
         )
         case = make_request(self.world, wish, twist)
         return case.request.id
+
+    def release_later(self, pair: tuple[str, str]) -> None:
+        """Everyday life may ask for `pair` again, once nobody would take that for going on after a no."""
+        self.world.agenda.at(self.world.now + AFTER_NO, partial(self.world.kept_apart.discard, pair))
 
     def outlier(self, name: str, what: str) -> None:
         """Label that somebody holds `what` (resource/role) like no one else among their peers."""

@@ -48,7 +48,7 @@ def _less_after_a_no(casting: Casting) -> bool:
 
     def again() -> None:
         casting.ask(pair, 1, Twist(approvers=(able[1],), wait=_SOON))
-        world.kept_apart.discard(pair)
+        casting.release_later(pair)
 
     casting.ask(pair, 4, Twist(fate=Fate.DENY, approvers=(able[0],), wait=_SOON))
     world.agenda.at(world.now + 6 * _HOUR, again)

@@ -206,3 +206,4 @@ def _for_ever(casting: Casting, area: Area) -> None:
     casting.plant("M11", f"{CONTROL}/{name}/{role}", "can change the policy for ever")
     casting.plant("L1", f"{CONTROL}/{name}/{role}", "and holds it with no end")
     casting.plant("L18", f"{CONTROL}/{name}", "and the login has no end")
+    casting.outlier(name, f"{CONTROL}/{role}")

@@ -21,8 +21,6 @@ LAST_POLICY = 0.6
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _ALIASED_AT = 0.48
-_TOO_MANY = 10
-_READERS = 6
 
 
 def plant_rules(casting: Casting) -> None:
@@ -58,8 +56,8 @@ def _shadowed(casting: Casting, area: Area) -> None:
 
 
 def _dead_limit(casting: Casting) -> None:
-    name = "tests-are-short"
-    casting.parts.limits.append(Rule(name=name, lines=("entitlements: [tag:env=staging]", "max_duration: 48h")))
+    name, entitlement = "tests-are-short", f"{casting.area(0).resources[3].name}/tester"
+    casting.parts.limits.append(Rule(name=name, lines=(f"entitlements: [{entitlement}]", "max_duration: 48h")))
     casting.parts.dead.add(name)
     casting.plant("M7", f"limit {name}", "nothing there lasts as long anyway")
 
@@ -114,16 +112,16 @@ def _load(casting: Casting, name: str, entitlement: str) -> None:
 
 
 def _out_of_reach(casting: Casting, area: Area) -> None:
-    """Ten must agree, of a group that is smaller."""
+    """Agents must agree, who cannot."""
     name, entitlement = f"{area.name}-quarter-close", f"{area.resources[0].name}/writer"
     _rule(
         casting,
         name,
         *asking([entitlement], [f"group:{area.group('dev')}"]),
         *lasting(6 * _HOUR, 6 * _HOUR),
-        f"approvals: [{{from: [group:{area.group('approvers')}], quorum: {_TOO_MANY}}}]",
+        f"approvals: [{{from: [group:{area.group('agents')}], quorum: 3}}]",
     )
-    casting.plant("M10", f"{name} {entitlement}", "ten approvals of a group that has fewer people")
+    casting.plant("M10", f"{name} {entitlement}", "takes the approval of a group in which there are no people")
 
 
 def _never_asked(casting: Casting, area: Area, others: Area) -> None:
