@@ -24,8 +24,8 @@ def names() -> list[str]:
 
 
 def named(word: str) -> list[str]:
-    """The benchmark called `word`, or those of its group: `gateway` is all of `gateway_….py`."""
-    return [name for name in names() if name == word or name.startswith(f"{word}_")]
+    """The benchmark called `word` or `bench_word`, or those of its group: `gateway` is all of `gateway_….py`."""
+    return [name for name in names() if name in {word, f"bench_{word}"} or name.startswith(f"{word}_")]
 
 
 def run_here(name: str) -> None:

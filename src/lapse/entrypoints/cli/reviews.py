@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lapse.domain.errors import InvalidInput, NotFound
+from lapse.domain.errors import InvalidInput
 from lapse.domain.reviews import SIGNATURES
 from lapse.domain.times import parse_time
-from lapse.entrypoints.cli import review_adjust, review_items, review_schedules, simulation
+from lapse.entrypoints.cli import review_adjust, review_items, review_packs, review_schedules, simulation
 from lapse.entrypoints.cli.commands import Limit, command, group
 from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when
 from lapse.entrypoints.cli.review_figures import HAVE_FIGURES, print_figures
@@ -76,8 +76,7 @@ def register(app: typer.Typer) -> None:
     review_schedules.register(review)
     simulation.register(review)
     command(review, "sign")(sign)
-    command(review, "pack")(pack)
-    command(review, "verify")(verify)
+    review_packs.register(review)
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -253,50 +252,6 @@ def sign(
     say(f"review {done['id']} is signed by {names}")
     if len(done["sign_offs"]) < SIGNATURES:
         say("next: another person signs it too")
-
-
-def pack(
-    session: Session,
-    review: ReviewId = "",
-    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where to save it.")] = None,
-) -> None:
-    """Save the sealed pack of a review."""
-    with session.api() as api:
-        found = review_of(api, review)
-        content = api.download(f"/reviews/{quoted(found['id'])}/pack")
-    path = to or Path(f"review-{found['id']}.zip")
-    if path.exists():
-        raise InvalidInput(f"`{path}` exists", hint="name another file with --to")
-    path.write_bytes(content)
-    if session.json:
-        print_json({"pack": str(path)})
-        return
-    say(f"saved {path} ({len(content):,} bytes)")
-    say(f"next: `lapse review verify {path}`")
-
-
-def verify(
-    session: Session,
-    path: Annotated[Path, typer.Argument(metavar="PACK", help="The zip file, or the unpacked folder.")],
-    key: Annotated[str, typer.Option(metavar="VKEY", help="The key that must have signed it.")] = "",
-) -> None:
-    """Verify a sealed pack offline.
-
-    Checks its signature, every file, and the ledger's proofs. Needs no home and no server.
-    """
-    from lapse.review.pack import report_lines, verify_pack
-
-    if not path.exists():
-        raise NotFound(f"there is no `{path}`", hint="name the zip file or the folder of a pack")
-    outcome = verify_pack(str(path), key or None)
-    if session.json:
-        problems = [{"file": p.file, "problem": p.problem} for p in outcome.problems]
-        print_json({"ok": outcome.ok, "problems": problems, "manifest_sha256": outcome.manifest_sha256})
-    else:
-        for line in report_lines(outcome):
-            say(line)
-    if not outcome.ok:
-        raise typer.Exit(1)
 
 
 def _step_command(name: str) -> Callable[..., None]:

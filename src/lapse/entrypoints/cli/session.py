@@ -233,9 +233,9 @@ class Api:
         """Take something away."""
         return self._call("DELETE", path)
 
-    def download(self, path: str) -> bytes:
+    def download(self, path: str, **query: Any) -> bytes:
         """A file."""
-        return self.runner.run(self._send("GET", path, None, {})).content
+        return self.runner.run(self._send("GET", path, None, query)).content
 
     def stream(self, path: str, body: Mapping[str, Any], on_line: Callable[[Any], None]) -> None:
         """Do something that answers line by line, each a JSON value that goes to `on_line` when it comes."""

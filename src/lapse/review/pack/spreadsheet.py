@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lapse.domain.data import Json, to_data
 from lapse.domain.reviews import Finding, Item
@@ -67,8 +67,7 @@ def rows_csv(columns: Sequence[str], rows: Iterable[Iterable[Json]]) -> Iterator
 
 def fields_of(value: object, columns: Sequence[str]) -> list[Json]:
     """The values of a finding, an item or another value in the order of `columns`; what it lacks is null."""
-    data = to_data(value)
-    return [data.get(column) for column in columns] if isinstance(data, Mapping) else []
+    return [to_data(getattr(value, column, None)) for column in columns]
 
 
 def cell_text(value: Json) -> str:

@@ -17,7 +17,7 @@ from lapse.review.frameworks import Framework, clause_results
 from lapse.review.model import ReviewResult
 from lapse.review.pack.spreadsheet import FINDING_COLUMNS, ITEM_COLUMNS, cell_text, fields_of
 
-MOST_ROWS = 50_000
+MOST_ROWS = 10_000
 """Of one sheet; all rows are in the CSV files."""
 
 _LONGEST_CELL = 32_767

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
+from lapse.bootstrap.exports import pseudonymised_pack
 from lapse.bootstrap.reviewing import at_desk, desk_of, given_of
 from lapse.control.signing import sign_review
 from lapse.domain.actors import Actor, Scope
@@ -86,6 +88,12 @@ class SignBody(Body, frozen=True, kw_only=True):
     note: str = ""
 
 
+class PackQuery(Query, frozen=True, kw_only=True):
+    """`pseudonymised`: an export without names and free texts, made when it is first asked for."""
+
+    pseudonymised: bool = False
+
+
 class DiffQuery(Query, frozen=True, kw_only=True):
     """`against`: the older review."""
 
@@ -159,12 +167,19 @@ async def sign(call: Call) -> Review:
     return await sign_review(call.control, call.actor, call.path["review_id"], body.sealed, body.note)
 
 
-@ROUTES.get("/api/v1/reviews/{review_id}/pack", Download, media_type="application/zip")
+@ROUTES.get("/api/v1/reviews/{review_id}/pack", Download, query=PackQuery, media_type="application/zip")
 async def download_pack(call: Call) -> Download:
     """The sealed pack, a zip file that `verify.py` inside it (or `lapse review verify`) checks offline."""
     call.actor.require(*_READERS)
-    path = campaign.pack_of(desk_of(call.app), (await _review(call)).id)
+    review_id = (await _review(call)).id
+    path = campaign.pack_of(desk_of(call.app), review_id)
+    if call.query.pseudonymised:
+        path = await at_desk(call.app, lambda desk: _pseudonymised(desk, call.actor, review_id))
     return Download(path.read_bytes(), "application/zip", path.name)
+
+
+async def _pseudonymised(desk: Desk, actor: Actor, review_id: str) -> Path:
+    return pseudonymised_pack(desk, actor, review_id)
 
 
 async def _review(call: Call) -> Review:
