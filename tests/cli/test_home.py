@@ -86,7 +86,7 @@ def test_a_setting_of_the_gateway_that_cannot_be_used_is_named(program, line, sa
     settings = program.home / "lapse.toml"
     top, _, table = settings.read_text().partition("[gateway]\n")
     kept = [one for one in table.splitlines() if not one.startswith(line.split()[0] + " ")]
-    settings.write_text("\n".join([top, "[gateway]", *kept, line]))
+    settings.write_text("\n".join([top, "[gateway]", line, *kept]))
 
     assert said in program.run("grant", "list", expect=2).err
 

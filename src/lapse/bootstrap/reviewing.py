@@ -16,6 +16,7 @@ from lapse import __version__
 from lapse.bootstrap.apart import apart
 from lapse.bootstrap.app import App
 from lapse.bootstrap.effects import effects_of
+from lapse.bootstrap.engines import DUCKDB, new_engine
 from lapse.bootstrap.stamps import pack_signer
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.domain.access import Observation
@@ -79,7 +80,7 @@ def desk_of(app: App) -> Desk:
         new_id=app.parts.new_id,
         folder=app.home.reviews,
         signer=pack_signer(app.keyring.signer, app.settings.review),
-        engine=new_engine,
+        engine=partial(new_engine, app.settings.review.engine),
         observe=observe,
         check_ledger=check_ledger,
         prove=prove,
@@ -111,13 +112,6 @@ async def at_desk(app: App, work: Callable[[Desk], Awaitable[T]]) -> T:
     return await apart(app, lambda own: work(desk_of(own)))
 
 
-def new_engine() -> Engine:
-    """The engine that reviews run on."""
-    from lapse.engines.duckdb_engine import DuckDbEngine
-
-    return DuckDbEngine()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brownfield:
     """A review with nothing set up: what was found, and where the pack with the report is."""
@@ -126,16 +120,18 @@ class Brownfield:
     pack: SealedPack
 
 
-async def review_target(dsn: str, out: Path, given: Given, *, on_stage: OnStage = _quiet) -> Brownfield:
+async def review_target(
+    dsn: str, out: Path, given: Given, *, engine: str = DUCKDB, on_stage: OnStage = _quiet
+) -> Brownfield:
     """Review any PostgreSQL that `dsn` can log in to, and write report and pack below `out`.
 
     The pack is signed with a key made for it and kept beside it, so it proves integrity, not origin.
 
     Raises:
-        Unavailable: the target cannot be read.
+        Unavailable: the target cannot be read, or the engine cannot be started.
         InvalidInput: the DSN or the file of people cannot be read.
     """
-    now = datetime.now(UTC)
+    computing, now = new_engine(engine), datetime.now(UTC)
     resource = _resource_name(dsn)
     on_stage("collect")
     observation = await _observed(resource, dsn)
@@ -143,25 +139,32 @@ async def review_target(dsn: str, out: Path, given: Given, *, on_stage: OnStage 
     scope = ReviewScope(selector="all", period=period, review_id=_review_id(resource, now))
     inputs = _inputs(given, [observation])
     snapshot = collect_brownfield(inputs, scope, out / scope.review_id / "snapshot", now)
-    return _documented(snapshot, out, f"Access review of {resource}", on_stage)
+    return _documented(snapshot, out, f"Access review of {resource}", computing, on_stage)
 
 
 def review_files(
-    given: Given, period: str, out: Path, *, now: datetime | None = None, on_stage: OnStage = _quiet
+    given: Given,
+    period: str,
+    out: Path,
+    *,
+    now: datetime | None = None,
+    engine: str = DUCKDB,
+    on_stage: OnStage = _quiet,
 ) -> Brownfield:
     """Review what other tools recorded, in the form of evidence files (docs/evidence.md) or their own, as of `now`.
 
     Raises:
         NotFound: there is no such folder or file.
         InvalidInput: the period, an option or a file makes no sense.
+        Unavailable: the engine cannot be started.
     """
-    at = now or datetime.now(UTC)
+    computing, at = new_engine(engine), now or datetime.now(UTC)
     folder = given.imports or next((wanted.path for wanted in given.sources), Path("files"))
     name = check_name("".join(c if c.isalnum() else "-" for c in folder.name.lower()).strip("-") or "files")
     scope = parse_scope("all", period, review_id=_review_id(name, at))
     on_stage("collect")
     snapshot = collect_imports(_inputs(given), scope, out / scope.review_id / "snapshot", at)
-    return _documented(snapshot, out, f"Access review of {name}, {period}", on_stage)
+    return _documented(snapshot, out, f"Access review of {name}, {period}", computing, on_stage)
 
 
 def given_of(body: Mapping[str, Any]) -> Given:
@@ -186,8 +189,8 @@ def _inputs(given: Given, observations: Sequence[Observation] = ()) -> Inputs:
     )
 
 
-def _documented(snapshot: Snapshot, out: Path, title: str, on_stage: OnStage) -> Brownfield:
-    result = run_stages(new_engine, snapshot, on_stage)
+def _documented(snapshot: Snapshot, out: Path, title: str, engine: Engine, on_stage: OnStage) -> Brownfield:
+    result = run_stages(lambda: engine, snapshot, on_stage)
     on_stage("seal")
     folder = out / result.scope.review_id
     contents = PackContents(

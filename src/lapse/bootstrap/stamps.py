@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lapse.bootstrap.engines import DUCKDB, check_engine
 from lapse.domain.errors import InvalidInput, Unavailable
 from lapse.domain.names import shown
 
@@ -24,16 +25,19 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewSettings:
-    """`timestamp_url` is an RFC 3161 authority that stamps packs (empty: none); `timestamp_roots` a PEM file.
+    """`engine` is what reviews compute on: `duckdb`, `local` or `spark://HOST:PORT` (both Spark).
 
-    The authority's certificate must lead to one of those roots.
+    `timestamp_url` is an RFC 3161 authority that stamps packs (empty: none), whose certificate must lead to one of
+    those in `timestamp_roots`, a PEM file.
     """
 
+    engine: str = DUCKDB
     timestamp_url: str = ""
     timestamp_roots: str = ""
 
     def check(self) -> None:
         """Raise `InvalidInput` if they cannot be meant."""
+        check_engine(self.engine, "`engine` in [review]")
         if not self.timestamp_url:
             return
         parts = urlsplit(self.timestamp_url)
@@ -48,6 +52,10 @@ class ReviewSettings:
 
 TEMPLATE = """
 [review]
+# What reviews compute on: "duckdb" in this process; "spark://HOST:PORT", a cluster of Spark that sees this home folder
+# under the same path; or "local", Spark on this machine. Spark needs lapse[spark] and Java 17.
+engine = {engine}
+
 # A time-stamp authority (RFC 3161) that stamps sealed packs, and a PEM file with the root its certificate leads to.
 # Empty: packs are not stamped, and nothing is asked. Needs lapse[timestamp].
 timestamp_url = {timestamp_url}

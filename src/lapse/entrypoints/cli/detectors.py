@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +12,11 @@ import typer
 from lapse.domain.errors import Conflict, NotFound
 from lapse.entrypoints.cli.commands import command, group
 from lapse.entrypoints.cli.output import facts, plural, print_json, safe, say, table
+from lapse.entrypoints.cli.review_options import EngineName
 from lapse.entrypoints.cli.session import Session
 
 if TYPE_CHECKING:
+    from lapse.ports import Engine
     from lapse.review.cases import Case, CaseResult
     from lapse.review.detector import Detector
 
@@ -72,18 +74,23 @@ def show_detector(session: Session, name: Annotated[str, typer.Argument(metavar=
 
 
 def try_detectors(
-    session: Session, name: Annotated[list[str] | None, typer.Argument(metavar="[ID…]")] = None, own: Own = None
+    session: Session,
+    name: Annotated[list[str] | None, typer.Argument(metavar="[ID…]")] = None,
+    own: Own = None,
+    engine: EngineName = "duckdb",
 ) -> None:
     """Run detectors on their own cases.
 
     All that come with lapse, or those of the folder, unless some are named.
     """
+    from lapse.bootstrap.engines import engines
     from lapse.review.detector import detectors_in
 
     chosen = [_named(one, own) for one in name] if name else (detectors_in(own) if own else _detectors(None))
     if not chosen:
         raise NotFound(f"there is no detector in `{own}`", hint="`lapse detector new ID --from FOLDER` makes one")
-    results = [(detector, case, result) for detector in chosen for case, result in _ran(detector, own)]
+    with engines(engine) as new_engine:
+        results = [(detector, *ran) for detector in chosen for ran in _ran(new_engine, detector, own)]
     failed = [row for row in results if not row[2].passed]
     if session.json:
         print_json([_as_data(*row) for row in results])
@@ -132,8 +139,7 @@ def _named(name: str, own: Path | None) -> Detector:
     return found
 
 
-def _ran(detector: Detector, own: Path | None) -> Iterable[tuple[Case, CaseResult]]:
-    from lapse.bootstrap.reviewing import new_engine
+def _ran(new_engine: Callable[[], Engine], detector: Detector, own: Path | None) -> Iterable[tuple[Case, CaseResult]]:
     from lapse.review.cases import run_case
 
     for case in _cases(detector, own):

@@ -40,6 +40,9 @@ Sources = Annotated[
 ]
 SourcesFile = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file that lists sources.")]
 OwnDetectors = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Detectors of your own.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="ENGINE", help="duckdb, spark://HOST:PORT, or local: Spark on this machine.")
+]
 Conflicts = Annotated[Path | None, typer.Option(metavar="FILE", help="YAML file of conflicting duties.")]
 
 
