@@ -16,6 +16,7 @@ from lapse.domain.reviews import ItemDecision, ReviewPlan
 from lapse.review.detector import all_detectors
 from lapse.review.figures.settings import NAME as FIGURES
 from lapse.review.figures.settings import read_settings
+from lapse.review.frameworks import frameworks_named
 
 LONGEST = timedelta(days=180)
 MOST_STAGES, MOST_CANARIES = 3, 200
@@ -40,9 +41,10 @@ def check_terms(terms: ReviewTerms, catalog: Catalog) -> None:
     """See that a review can be decided like this.
 
     Raises:
-        InvalidInput: it cannot.
+        InvalidInput: it cannot, or names a framework that there is not.
     """
     _check_plan(terms.plan)
+    frameworks_named(terms.frameworks)
     if terms.plan.fallback and not catalog.persons_in(terms.plan.fallback):
         raise InvalidInput(
             f"`{shown(terms.plan.fallback)}` is nobody who could be asked", hint="name a person, or `group:NAME`"

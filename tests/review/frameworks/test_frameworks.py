@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Corrupt, InvalidInput
 from lapse.domain.reviews import Confidence, FindingState
 from lapse.review.detector import all_detectors
@@ -17,7 +18,9 @@ from lapse.review.frameworks.catalog import completed, parse_framework, unplaced
 from lapse.review.frameworks.documents import framework_documents
 from lapse.review.model import AuditResult, DetectorRun, RunStatus
 from support.sample_findings import FINDINGS
-from support.sample_review import renamed, sample_result
+from lapse.review.seal import seal
+from lapse.review.terms import ReviewTerms, check_terms
+from support.sample_review import SampleSigner, renamed, sample_contents, sample_result
 
 NAMES = {
     "dora", "fedramp-ksi", "gdpr", "hipaa", "iso-27001-2022", "nis2", "nist-800-53-r5", "pci-dss-4.0.1", "soc2",
@@ -157,3 +160,18 @@ def test_hostile_names_do_nothing_on_the_page(result):
     assert "<script" not in html
     assert "<b>" not in html
     assert "\u202e" not in html
+
+
+def test_a_review_cannot_be_started_for_a_framework_that_there_is_not():
+    with pytest.raises(InvalidInput, match="there is no framework `soc9`"):
+        check_terms(ReviewTerms(frameworks=("SOC 2", "soc9")), Catalog())
+    check_terms(ReviewTerms(frameworks=("SOC 2", "dora")), Catalog())
+
+
+def test_only_the_frameworks_in_scope_have_a_folder(tmp_path):
+    signer = SampleSigner()
+    contents = sample_contents(tmp_path / "snapshot", signer)
+    scope = replace(contents.result.scope, frameworks=("SOC 2", "hipaa"))
+    narrowed = replace(contents, result=replace(contents.result, scope=scope))
+    folder = seal(narrowed, signer=signer, into=tmp_path / "sealed").folder
+    assert {path.name for path in (folder / "frameworks").iterdir()} == {"hipaa", "soc2", "index.json"}
