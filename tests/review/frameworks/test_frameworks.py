@@ -17,9 +17,9 @@ from lapse.review.frameworks import Outcome, all_frameworks, clause_results, fra
 from lapse.review.frameworks.catalog import completed, parse_framework, unplaced
 from lapse.review.frameworks.documents import framework_documents
 from lapse.review.model import AuditResult, DetectorRun, RunStatus
-from support.sample_findings import FINDINGS
 from lapse.review.seal import seal
 from lapse.review.terms import ReviewTerms, check_terms
+from support.sample_findings import FINDINGS
 from support.sample_review import SampleSigner, renamed, sample_contents, sample_result
 
 NAMES = {
