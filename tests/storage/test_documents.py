@@ -30,6 +30,8 @@ def kind_of(shelf):
         "policy proposal": "Proposal",
         "notice": "Posting",
         "gateway run": "GatewayRun",
+        "exception": "ReviewException",
+        "review schedule": "ReviewSchedule",
     }
     return names.get(shelf.what, shelf.what.capitalize())
 
