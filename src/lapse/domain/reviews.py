@@ -205,7 +205,7 @@ class Item:
     opened_at: Instant | None = None
     carry_out_by: Instant | None = None
     uses: int | None = None
-    exposure_hours: float = 0.0
+    exposure_hours: int = 0
     peers: str = ""
     approval: str = ""
     would_lose: str = ""

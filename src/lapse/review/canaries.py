@@ -91,7 +91,7 @@ def _made(like: Item, name: str, place: int, at: Instant) -> Item:
         findings=(),
         group="",
         uses=0,
-        exposure_hours=9_600.0,
+        exposure_hours=9_600,
         peers="",
         approval="nobody approved it: no grant is behind it",
         would_lose="nothing that was used",

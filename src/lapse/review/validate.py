@@ -126,7 +126,7 @@ def _item(held: Holding, findings: tuple[Finding, ...], review_id: str) -> Item:
         purpose=_purpose(held),
         findings=tuple(f.fingerprint for f in findings),
         uses=held.uses,
-        exposure_hours=round((held.window_to - (held.starts_at or held.window_from)).total_seconds() / 3600, 1),
+        exposure_hours=int((held.window_to - (held.starts_at or held.window_from)).total_seconds() // 3600),
         peers=_peers(held),
         approval=_approval(held),
         would_lose=_would_lose(held),
