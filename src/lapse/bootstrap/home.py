@@ -167,8 +167,8 @@ def read_settings(home: Home) -> Settings:
 
 def write_settings(home: Home, settings: Settings) -> None:
     """Write `lapse.toml` for people to read and edit."""
-    text = _TEMPLATE.format(**_written(settings)) + GATEWAY_TEMPLATE.format(**_written(settings.gateway))
-    home.settings_file.write_text(text + REVIEW_TEMPLATE.format(**_written(settings.review)), encoding="utf-8")
+    text = _TEMPLATE.format(**_written(settings)) + REVIEW_TEMPLATE.format(**_written(settings.review))
+    home.settings_file.write_text(text + GATEWAY_TEMPLATE.format(**_written(settings.gateway)), encoding="utf-8")
 
 
 T = TypeVar("T", Settings, GatewaySettings, ReviewSettings)
