@@ -8,7 +8,8 @@ from importlib.resources import files
 import pytest
 
 from lapse.domain.errors import InvalidInput
-from lapse.review import adjust, audit, holdings, workflows
+from lapse.review import audit, holdings, workflows
+from lapse.review.adjust import durations
 from lapse.review.detector import all_detectors
 from lapse.review.evidence import TABLES
 from support.spark import needs_spark
@@ -20,8 +21,8 @@ OF_STAGES = {
     "holdings": holdings._SQL,
     "lag": workflows._LAG,
     "patterns": workflows._PATTERNS,
-    "uses": adjust._USED,
-    "offers": adjust._OFFERS,
+    "uses": durations._USED,
+    "offers": durations._OFFERS,
 }
 EVERY = {**OF_STAGES, **{detector.id: detector.sql for detector in all_detectors()}}
 
