@@ -7,9 +7,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from lapse.review.simulation import Size
 from lapse.review.simulation.books import Books
 from lapse.review.simulation.run import found_company
+
+pytestmark = pytest.mark.timeout(300)
 
 CODE = """
 import sys
@@ -24,7 +28,7 @@ def test_two_processes_with_other_hashes_write_the_same_bytes(tmp_path):
         subprocess.Popen([sys.executable, "-c", CODE, str(tmp_path / seed)], env={**os.environ, "PYTHONHASHSEED": seed})
         for seed in ("1", "2")
     ]
-    assert [one.wait(100) for one in running] == [0, 0]
+    assert [one.wait(280) for one in running] == [0, 0]
 
     first, second = (
         {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (tmp_path / seed).iterdir()}

@@ -15,6 +15,9 @@ from lapse.review.simulation import Size
 from lapse.review.snapshot import load_snapshot
 from support.simulation import ADVICE, reviewed
 
+pytestmark = pytest.mark.timeout(400)
+"""The first test waits for the world and its review, which takes long where many tests run at a time."""
+
 SIZE = Size(people=64, days=92, seed=90_210)
 """Not one of the seeds that were looked at while the detectors were written; `make bench` tries more of them."""
 

@@ -45,8 +45,10 @@ def plant_graded(casting: Casting) -> None:
         grade = GRADES[number // 3 % len(GRADES)]
         habit = (_ring, _pair, _stamp)[number % 3]
         habit(casting, area, grade)
-    for grade, mean in list(_BURST_A_DAY.items())[: 2 + casting.copies]:
-        _burst(casting, casting.area(grade), mean, grade)
+    bursts = list(_BURST_A_DAY.items())
+    for number in range(min(len(casting.areas), len(bursts) * casting.copies)):
+        grade, mean = bursts[number % len(bursts)]
+        _burst(casting, casting.area(number), mean, grade)
     for _ in range(casting.copies):
         for grade, reason in _REASONS:
             casting.story(partial(_empty, casting, grade, reason))
@@ -107,8 +109,6 @@ def _burst(casting: Casting, area: Area, mean: int, grade: int) -> None:
     """Something asks again and again within one day, as a script would."""
     world, name = casting.world, service_name(area)
     pair = (name, f"{area.resources[3].name}/tester")
-    if any(p.detector == "L13" and p.subject == f"{name} {pair[1]}" for p in world.books.planted):
-        return
     begin = casting.moment().replace(hour=5)
     times = sorted(casting.stream.randrange(86_000) for _ in range(poisson(casting.stream, mean)))
     for seconds in times:
