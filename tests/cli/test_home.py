@@ -93,7 +93,7 @@ def test_a_setting_of_the_gateway_that_cannot_be_used_is_named(program, line, sa
 
 def test_gateway_without_a_table_is_no_setting(program):
     settings = program.home / "lapse.toml"
-    settings.write_text(settings.read_text().partition("[gateway]")[0] + "gateway = 1\n")
+    settings.write_text("gateway = 1\n" + settings.read_text().partition("[gateway]")[0])
 
     assert "`gateway` must be a table, `[gateway]`" in program.run("grant", "list", expect=2).err
 
