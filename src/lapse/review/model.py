@@ -242,7 +242,7 @@ class StandingAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """Privilege-hours of one role in the period. `used_hours` is None without complete usage coverage."""
+    """Privilege-hours of one role in the period. `used_hours` is None where it is not known exactly."""
 
     resource: str
     role: str

@@ -28,7 +28,7 @@ def figures(tables, settings=FigureSettings(), **more):  # noqa: B008  frozen
         tempfile.TemporaryDirectory() as made,
         evidence(Path(made) / "s", tables, **more) as (engine, snapshot),
     ):
-        return exposure_figures(engine, snapshot, settings)
+        return exposure_figures(engine, snapshot, settings)[0]
 
 
 def grant(account, begin, end, *, resource="pg", role="reader", **more):
@@ -73,6 +73,22 @@ def test_standing_access_counts_for_the_whole_period_and_grants_for_their_time()
     assert (found.total.standing, found.total.granted) == (QUARTER_HOURS, 5)
     assert found.total.held == QUARTER_HOURS + 5
     assert found.total.score == pytest.approx(5 / (QUARTER_HOURS + 5), abs=1e-4)
+
+
+def test_hours_by_role_are_those_of_the_tiers(tmp_path):
+    tables = {
+        "access_observed": [standing("etl", role="admin", since=at(1_000)), standing("bot", role="admin")],
+        "grants": [grant("ann", 10, 14), grant("ben", 12, 13)],
+        "usage": [use("ann", 10, 11)],
+        "coverage": [covered(0, 100)],
+    }
+    with evidence(tmp_path / "s", tables) as (engine, snapshot):
+        total, roles = exposure_figures(engine, snapshot, FigureSettings())
+    admin, reader = roles
+    assert (admin.role, admin.standing_hours, admin.holders_standing) == ("admin", 2 * QUARTER_HOURS - 1_000, 2)
+    assert (admin.used_hours, reader.used_hours) == (None, 1)
+    assert (reader.granted_hours, reader.holders_granted) == (5, 2)
+    assert total.total.standing == admin.standing_hours
 
 
 def test_what_overlaps_counts_once():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lapse.ports import Engine
@@ -16,7 +17,7 @@ from lapse.review.figures.buckets import buckets_of, unit_of
 from lapse.review.figures.intervals import BOUNDS, buckets_sql, merged, tag_sql
 from lapse.review.figures.model import UNTIERED, ExposureFigures, Hours, TierExposure, TimeBucket
 from lapse.review.figures.settings import FigureSettings
-from lapse.review.model import Snapshot
+from lapse.review.model import Exposure, Snapshot
 from lapse.review.sql import ISLANDS, ask
 
 TIER = "tier"
@@ -37,6 +38,8 @@ _NEEDED = {
     "access_observed": "standing hours",
     "usage": "used hours (their upper bound is all that was held)",
 }
+_OF_TIER, _OF_ROLE = -1, -2
+"""Instead of the number of a bucket: rows that are of the whole period."""
 _MS_AN_HOUR = 3_600_000
 _SCORE_STEPS = 10_000
 _PERMISSION = "resource, role, account"
@@ -158,28 +161,60 @@ placed AS (
     LEFT JOIN resource_tiers r ON r.resource = x.resource
 )"""  # noqa: S608  constants of our own
 
-_ANSWER = f"""
-SELECT p.measure, p.tier, b.number, count(*) AS permissions,
+_PLACED = f"""
+SELECT p.measure, p.tier, b.number, '' AS resource, '' AS role, count(*) AS permissions,
     sum(date_diff('millisecond', GREATEST(p.from_at, b.from_at), LEAST(p.to_at, b.to_at))) AS ms
 FROM placed p JOIN buckets b ON p.from_at < b.to_at AND b.from_at < p.to_at
 GROUP BY p.measure, p.tier, b.number
 UNION ALL
-SELECT measure, tier, -1, count(*), 0
+SELECT measure, tier, {_OF_TIER}, '', '', count(*), 0
 FROM (SELECT DISTINCT measure, tier, {_PERMISSION} FROM placed) d
 GROUP BY measure, tier
-ORDER BY 1, 2, 3
+UNION ALL
+SELECT measure, tier, {_OF_ROLE}, resource, role, count(DISTINCT account),
+    sum(date_diff('millisecond', from_at, to_at))
+FROM placed
+GROUP BY measure, tier, resource, role
+ORDER BY 1, 2, 3, 4, 5
 """  # noqa: S608  constants of our own
 
 
-def exposure_figures(engine: Engine, snapshot: Snapshot, settings: FigureSettings) -> ExposureFigures:
-    """The figures of a snapshot that is registered in `engine`."""
+def exposure_figures(
+    engine: Engine, snapshot: Snapshot, settings: FigureSettings
+) -> tuple[ExposureFigures, tuple[Exposure, ...]]:
+    """The figures of a snapshot that is registered in `engine`, and the same hours by role, most first."""
     buckets = buckets_of(snapshot.manifest)
     parts = (BOUNDS, buckets_sql(buckets), ISLANDS, _HELD, _USED, _TIERS)
-    sql = "WITH " + ",\n".join(part.strip() for part in parts) + _ANSWER
+    sql = "WITH " + ",\n".join(part.strip() for part in parts) + _PLACED
     glimpse = {"glimpse_s": round(settings.glimpse.total_seconds())}
     rows = ask(engine, snapshot, sql, _TABLES, glimpse)
     missing = tuple(f"{what}: there is no evidence in `{t}`" for t, what in _NEEDED.items() if _absent(snapshot, t))
-    return _figures(rows, buckets, unit_of(snapshot.manifest), settings, missing)
+    figures = _figures(rows, buckets, settings)
+    return replace(figures, unit=unit_of(snapshot.manifest), missing=missing), _by_role(rows)
+
+
+def _by_role(rows: Iterable[Mapping[str, Any]]) -> tuple[Exposure, ...]:
+    hours: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    holders: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        if row["number"] == _OF_ROLE:
+            key = (row["resource"], row["role"])
+            hours[key][row["measure"]] = int(row["ms"])
+            holders[key][row["measure"]] = int(row["permissions"])
+    found = [_role(*key, hours_of(ms), holders[key]) for key, ms in hours.items()]
+    return tuple(sorted(found, key=lambda e: (-(e.standing_hours + e.granted_hours), e.resource, e.role)))
+
+
+def _role(resource: str, role: str, hours: Hours, holders: Mapping[str, int]) -> Exposure:
+    return Exposure(
+        resource=resource,
+        role=role,
+        standing_hours=hours.standing,
+        granted_hours=hours.granted,
+        used_hours=hours.used_least if hours.use_known else None,
+        holders_standing=holders.get("standing", 0),
+        holders_granted=holders.get("granted", 0),
+    )
 
 
 def _absent(snapshot: Snapshot, table: str) -> bool:
@@ -187,18 +222,14 @@ def _absent(snapshot: Snapshot, table: str) -> bool:
 
 
 def _figures(
-    rows: Iterable[Mapping[str, Any]],
-    buckets: Sequence[TimeBucket],
-    unit: str,
-    settings: FigureSettings,
-    missing: tuple[str, ...],
+    rows: Iterable[Mapping[str, Any]], buckets: Sequence[TimeBucket], settings: FigureSettings
 ) -> ExposureFigures:
     sums: dict[str, dict[int, dict[str, int]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
     permissions: dict[tuple[str, str], int] = defaultdict(int)
     for row in rows:
-        if row["number"] < 0:
+        if row["number"] == _OF_TIER:
             permissions[row["tier"], row["measure"]] = int(row["permissions"])
-        else:
+        elif row["number"] >= 0:
             sums[row["tier"]][row["number"]][row["measure"]] += int(row["ms"])
     tiers = [
         TierExposure(
@@ -214,13 +245,12 @@ def _figures(
     everything = [found for tier in sums.values() for found in tier.values()]
     weighed = [(settings.weight(tier), found) for tier, by in sums.items() for found in by.values()]
     return ExposureFigures(
-        unit=unit,
+        unit="",
         buckets=tuple(buckets),
         tiers=tuple(sorted(tiers, key=lambda t: (-t.weight, t.tier == UNTIERED, t.tier))),
         total=hours_of(_added(everything)),
         weighted=hours_of(_weighed(weighed)),
         over_time=tuple(hours_of(_added(by[n] for by in sums.values())) for n in range(len(buckets))),
-        missing=missing,
     )
 
 

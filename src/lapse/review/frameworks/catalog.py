@@ -122,6 +122,12 @@ def frameworks_named(names: Iterable[str]) -> tuple[Framework, ...]:
     return tuple(one for one in known if one.id in chosen)
 
 
+def frameworks_in_scope(names: Iterable[str]) -> tuple[Framework, ...]:
+    """The frameworks that a scope names; all of them if it names none, or none that there is (an older review)."""
+    known = {_plain(name) for one in all_frameworks() for name in (one.id, one.title, *one.aliases)}
+    return frameworks_named(name for name in names if _plain(name) in known)
+
+
 def _claims(detectors: Sequence[Detector]) -> Mapping[str, tuple[str, ...]]:
     claimed: dict[str, tuple[str, ...]] = {}
     for detector in detectors:

@@ -15,10 +15,9 @@ from lapse.ledger.standalone import write_key
 from lapse.ports import Signer
 from lapse.review.export import examine_document, ocsf_lines, oscal_document, sarif_document
 from lapse.review.export.facts import ExportFacts
-from lapse.review.frameworks import Framework, frameworks_named
-from lapse.review.frameworks.catalog import all_frameworks
+from lapse.review.frameworks import frameworks_in_scope
 from lapse.review.frameworks.documents import framework_documents
-from lapse.review.model import ReviewResult, TableManifest
+from lapse.review.model import TableManifest
 from lapse.review.pack import documents, spreadsheet
 from lapse.review.pack.contents import PackContents
 from lapse.review.pack.folder import PackFolder
@@ -60,7 +59,7 @@ def write_evidence(folder: PackFolder, contents: PackContents, signer: Signer) -
 
 def _write_exports(folder: PackFolder, contents: PackContents) -> None:
     """What other tools read, and the folder of each framework; they name files that are written by now."""
-    result, frameworks = contents.result, frameworks_of(contents.result)
+    result, frameworks = contents.result, frameworks_in_scope(contents.result.scope.frameworks)
     facts = ExportFacts(
         title=contents.title,
         made_at=contents.sealed_at,
@@ -75,23 +74,6 @@ def _write_exports(folder: PackFolder, contents: PackContents) -> None:
     folder.add("oscal/examine.json", examine_document(there))
     for path, body in framework_documents(result, frameworks, contents.title, there):
         folder.add(path, body)
-
-
-def frameworks_of(result: ReviewResult) -> tuple[Framework, ...]:
-    """The frameworks that the review's scope names; all of them if it names none, or none that there is."""
-    known = all_frameworks()
-    named = [name for name in result.scope.frameworks if _is_known(name)]
-    return frameworks_named(named) if named else known
-
-
-def _is_known(name: str) -> bool:
-    from lapse.domain.errors import InvalidInput
-
-    try:
-        frameworks_named([name])
-    except InvalidInput:
-        return False
-    return True
 
 
 def _copy_table(folder: PackFolder, table: TableManifest, snapshot: Path) -> None:

@@ -21,6 +21,7 @@ _FOOT = 22
 _FILLED = 0.72
 _INNER = 0.34
 MOST_TIERS = 12
+_HOUR_S = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,25 +92,39 @@ def _bar(kind: str, y: int, value: float, top: float, text: str) -> Bar:
 
 
 def time_chart(figures: ExposureFigures) -> TimeChart | None:
-    """Held hours over time, standing below, with what was used in front; None where there is nothing to compare."""
-    hours = figures.over_time
-    top = max((one.held for one in hours), default=0.0)
-    if len(hours) < 2 or not top:  # noqa: PLR2004  one column shows no course
+    """Permissions held at a time, standing ones below, with those in use in front; None where there is no course.
+
+    Averages, so that parts of unlike length can be compared.
+    """
+    lengths = [(bucket.end - bucket.start).total_seconds() / _HOUR_S for bucket in figures.buckets]
+    averages = [_average(hours, length) for hours, length in zip(figures.over_time, lengths, strict=False)]
+    top = max((one.held for one in averages), default=0.0)
+    if len(averages) < 2 or not top:  # noqa: PLR2004  one column shows no course
         return None
-    slot = 100 / len(hours)
-    parts = [part for place, one in enumerate(hours) for part in _column(one, place * slot, slot, top)]
-    first, last = hours[0], hours[-1]
+    slot = 100 / len(averages)
+    parts = [part for place, one in enumerate(averages) for part in _column(one, place * slot, slot, top)]
     return TimeChart(
         parts=tuple(parts),
         labels=_labels(figures),
-        most=f"{words.hours(top)} a {figures.unit}",
+        most=f"{top:,.1f} permissions",
         height=_HEAD + _COLUMNS_HIGH + _FOOT,
         base=_HEAD + _COLUMNS_HIGH,
         top=_HEAD,
         description=(
-            f"Privilege-hours by {figures.unit}. Standing: {words.hours(first.standing)} in the first, "
-            f"{words.hours(last.standing)} in the last."
+            f"Permissions held at a time, on average, by {figures.unit}. Standing: {averages[0].standing:,.1f} in the "
+            f"first, {averages[-1].standing:,.1f} in the last."
         ),
+    )
+
+
+def _average(hours: Hours, length: float) -> Hours:
+    """How many permissions were held at a time in so many hours."""
+    return Hours(
+        standing=hours.standing / length,
+        granted=hours.granted / length,
+        held=hours.held / length,
+        used_least=hours.used_least / length,
+        used_most=hours.used_most / length,
     )
 
 

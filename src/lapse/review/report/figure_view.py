@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from lapse.review.adjust.model import NotProposed, PolicyProposal
 from lapse.review.figures.model import ExpiryLag, KeyFigures, TrendPoint
@@ -12,8 +13,9 @@ from lapse.review.model import ReviewResult
 from lapse.review.report import words
 from lapse.review.roles.model import RoleCheck, RoleState, RoleValidation
 
+P = TypeVar("P", PolicyProposal, NotProposed)
 MOST_ROLES_SHOWN = 40
-MOST_PROPOSALS_SHOWN = 60
+MOST_PROPOSALS_SHOWN = 40
 MOST_LINES = 80
 MOST_REVIEWS_SHOWN = 5
 _BETTER, _WORSE, _SAME = "better", "worse", "as before"
@@ -114,10 +116,10 @@ def effects_words(proposal: PolicyProposal) -> tuple[tuple[str, str], ...]:
     )
 
 
-def not_proposed_by_kind(skipped: Sequence[NotProposed]) -> tuple[tuple[str, tuple[NotProposed, ...]], ...]:
-    """What nothing is proposed for, under what was looked for."""
-    kinds = dict.fromkeys(one.kind for one in skipped)
-    return tuple((str(kind), tuple(one for one in skipped if one.kind is kind)) for kind in kinds)
+def by_kind(several: Sequence[P]) -> tuple[tuple[str, tuple[P, ...]], ...]:
+    """Proposals, or what nothing is proposed for, under what was looked for."""
+    kinds = dict.fromkeys(one.kind for one in several)
+    return tuple((str(kind), tuple(one for one in several if one.kind is kind)) for kind in kinds)
 
 
 def shortened(text: str) -> tuple[str, int]:

@@ -98,6 +98,7 @@ def _data(result: ReviewResult, facts: ReportFacts) -> dict[str, Json]:
         "more_items": _more(len(result.items) - MOST_ITEMS, "item", "items.csv"),
         "approvals": _approvals(result),
         "proposals": _proposals(result),
+        "clauses": [[row.title, *(f"{number:,}" for _, number in row.counts)] for row in seen.clauses],
         "gaps": [[f"{run.detector} {run.title}", run.question, _missing(run)] for run in seen.not_assessed],
         "tables": [_table(table) for table in result.snapshot.manifest.tables],
         "problems": [f"{p.table}: {p.what}" for p in result.snapshot.manifest.problems],

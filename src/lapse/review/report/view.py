@@ -13,6 +13,7 @@ from itertools import groupby
 from lapse.domain.reviews import Confidence, Finding, Item, Severity, Usage
 from lapse.review.model import Coverage, DetectorRun, ReviewResult, RunStatus, TableManifest
 from lapse.review.report import words
+from lapse.review.report.clause_view import ClauseRow, clause_rows
 
 MOST_FINDINGS_SHOWN = 50
 MOST_ITEMS_SHOWN = 300
@@ -79,6 +80,7 @@ class View:
     decided: int
     not_assessed: tuple[DetectorRun, ...]
     unreconciled: tuple[TableManifest, ...]
+    clauses: tuple[ClauseRow, ...] = ()
 
     def kinds_of(self, item: Item) -> tuple[Group, ...]:
         """The groups in which the findings about an item are shown, each once."""
@@ -104,6 +106,7 @@ def view_of(result: ReviewResult) -> View:
         decided=sum(item.decision is not None for item in items),
         not_assessed=result.not_assessed,
         unreconciled=tuple(t for t in result.snapshot.manifest.tables if not t.reconciled),
+        clauses=clause_rows(result),
     )
 
 
