@@ -23,6 +23,7 @@ from lapse.entrypoints.cli.review_options import (
     ByDefault,
     Canaries,
     Conflicts,
+    EngineName,
     Fallback,
     Frameworks,
     Imports,
@@ -95,20 +96,27 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     detectors: OwnDetectors = None,
     alone: Annotated[bool, typer.Option("--alone", help="Only what is given, with nothing set up.")] = False,
     as_of: Annotated[str, typer.Option(metavar="TIME", help="When what is given was collected; now if left out.")] = "",
+    engine: EngineName = "",
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where report and pack go, with nothing set up.")] = Path(
         "lapse-review"
     ),
 ) -> None:
     """Go through all six steps.
 
-    Writes the report and the sealed pack. With --target, --files or --alone nothing has to be set up.
+    Writes the report and the sealed pack. With --target, --files or --alone nothing has to be set up, and --engine says
+    where it computes; else `[review] engine` in lapse.toml does.
     """
     files_given = {"imports": imports, "people": people, "conflicts": conflicts, "detectors": detectors}
     given = given_body(files_given, source, sources)
     if target or files is not None or alone:
         given |= {"as_of": as_of} | ({"imports": str(files)} if files is not None else {})
-        _run_alone(session, target, given, period or _this_quarter(), out)
+        _run_alone(session, target, given | {"engine": engine or "duckdb"}, period or _this_quarter(), out)
         return
+    if engine:
+        raise InvalidInput(
+            "where a review of a home folder computes is said by `[review] engine` in its lapse.toml",
+            hint="--engine goes with --target, --files or --alone",
+        )
     with session.api() as api:
         review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": ""})
         with progress(session) as advance:
@@ -301,9 +309,9 @@ def _run_alone(session: Session, target: str, body: Mapping[str, Any], period: s
         raise InvalidInput("a target is read now, whatever --as-of says", hint="--as-of goes with --files or --alone")
     with progress(session) as advance:
         if target:
-            found = asyncio.run(review_target(target, out, given, on_stage=advance))
+            found = asyncio.run(review_target(target, out, given, engine=body["engine"], on_stage=advance))
         else:
-            found = review_files(given, period, out, now=now, on_stage=advance)
+            found = review_files(given, period, out, now=now, engine=body["engine"], on_stage=advance)
     _print_brownfield(session, found)
 
 
