@@ -13,13 +13,11 @@ from lapse.engines.spark_engine import SparkEngine
 MASTER = "local[2]"
 QUICK = {
     "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.autoBroadcastJoinThreshold": "-1",
     "spark.sql.shuffle.partitions": "1",
 }
-"""Evidence of a few rows: compiling and planning are nearly all of the time."""
+"""For evidence of a few rows: getting ready is nearly all of the time."""
 
 needs_spark = pytest.mark.skipif(
     not (importlib.util.find_spec("pyspark") and shutil.which("java")), reason="PySpark or Java is not installed"

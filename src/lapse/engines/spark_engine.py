@@ -28,8 +28,10 @@ _SPARK_TYPES = {
     "double": "DOUBLE",
     "timestamp[us, tz=UTC]": "TIMESTAMP",
 }
-_SMALL = 4 << 20
+_ONE_PIECE = 4 << 20
 """On one machine, smaller files are not cut up: what is in one piece is joined and sorted without moving it about."""
+_WORTH_COMPILING = 32 << 20
+"""Spark makes a Java program of each query, which takes longer than to go through less than this without one."""
 _SAID = re.compile(r"(\[[A-Z][A-Z_.]+\] .*?) SQLSTATE: (\w\w)", re.DOTALL)
 _QUERYS_FAULT = frozenset({"21", "22", "42"})
 """Classes of SQLSTATE: cardinality, data, syntax."""
@@ -85,6 +87,7 @@ class SparkEngine:
         session = self._session()
         with self._errors():
             self._show(session, query.tables)
+            _prepare(session, sum(Path(self._files[table]).stat().st_size for table in query.tables))
             rows: list[dict[str, Any]] = session.sql(query.sql, args=values).toArrow().to_pylist()
         return plain_rows(rows)
 
@@ -105,7 +108,7 @@ class SparkEngine:
             path = self._files[table]
             reader, schema = session.read, _schema(path)
             frame = (reader.schema(schema) if schema else reader).parquet(_location(path))
-            whole = self._master.startswith("local") and Path(path).stat().st_size < _SMALL
+            whole = self._master.startswith("local") and Path(path).stat().st_size < _ONE_PIECE
             (frame.coalesce(1) if whole else frame).createOrReplaceTempView(table)
             self._shown.add(table)
 
@@ -129,6 +132,12 @@ class SparkEngine:
         except (Py4JError, OSError) as error:
             self.close()
             raise _gave_up(error) from None
+
+
+def _prepare(session: SparkSession, size: int) -> None:
+    compiled = size >= _WORTH_COMPILING
+    session.conf.set("spark.sql.codegen.wholeStage", compiled)
+    session.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if compiled else "NO_CODEGEN")
 
 
 def _bound(name: str, value: Any) -> Any:
