@@ -22,6 +22,9 @@ ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_NO_PROGRESS := 1
+# lapse starts as a process of its own hundreds of times in a test run: with bytecode that takes a tenth.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 # `uv run` elsewhere may have set it; this project's environment is always .venv/.
 unexport VIRTUAL_ENV
 
