@@ -1,4 +1,4 @@
-"""What reviews leave in a store: exceptions, removals, schedules. Every store keeps them alike."""
+"""What reviews leave in a store: exceptions, removals, schedules, known findings. Every store keeps them alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 from lapse.domain.errors import Conflict, NotFound
 from lapse.domain.exceptions import ReviewException
+from lapse.domain.looks import KnownFinding
 from lapse.domain.removals import Removal, RemovalEvent
+from lapse.domain.reviews import Confidence, Finding, FindingState, Severity
 from lapse.domain.schedules import ReviewSchedule
 from support.stores import opened
 
@@ -36,6 +38,15 @@ def a_removal(number=1, resource="pg"):
         id=f"itm_{number}", review_id="rev_1", resource=resource, account="ann", role="app_rw", asked_by="olga",
         asked_at=NOW, reversible_until=NOW + 7 * DAY, due_at=NOW + number * timedelta(seconds=1),
     )  # fmt: skip
+
+
+def a_known_finding(name, schedule="prod"):
+    finding = Finding(
+        fingerprint=name, detector="L1", detector_version="1", title="", severity=Severity.HIGH,
+        confidence=Confidence.FACT, subject=name, summary=name, would_clear="", remediation="",
+        state=FindingState.OPEN,
+    )  # fmt: skip
+    return KnownFinding(schedule=schedule, finding=finding, first_seen=NOW, since=NOW, changed_at=NOW)
 
 
 async def test_exceptions_are_kept_and_ended_once(store):
@@ -83,3 +94,17 @@ async def test_schedules_are_kept_by_name(store):
     assert await store.read(lambda r: r.schedules()) == []
     with pytest.raises(NotFound):
         await store.write(lambda tx: tx.remove_schedule("prod"))
+
+
+async def test_what_looks_know_is_kept_by_schedule_and_goes_with_it(store):
+    made = ReviewSchedule(name="prod", scope="all", every_months=3, next_at=NOW, created_by="ann", created_at=NOW)
+    known = [a_known_finding("aa"), a_known_finding("bb")]
+    other = a_known_finding("aa", "dev")
+    await store.write(lambda tx: tx.add_schedule(made))
+    await store.write(lambda tx: tx.put_known_findings([*known, other]))
+    fixed = replace(known[0], finding=replace(known[0].finding, state=FindingState.FIXED), last_seen=NOW, version=1)
+    await store.write(lambda tx: tx.put_known_findings([fixed]))
+    assert await store.read(lambda r: r.known_findings("prod")) == [fixed, known[1]]
+    await store.write(lambda tx: tx.remove_schedule("prod"))
+    assert await store.read(lambda r: r.known_findings("prod")) == []
+    assert await store.read(lambda r: r.known_findings("dev")) == [other]

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from lapse.domain.exceptions import ReviewException
+from lapse.domain.looks import KnownFinding
 from lapse.domain.removals import OPEN, Removal
 from lapse.domain.schedules import ReviewSchedule
 
-REVIEW_TABLES = ("exception", "removal", "schedule")
+REVIEW_TABLES = ("exception", "removal", "schedule", "known finding")
 
 
 class FakeReviewTransaction:
@@ -40,6 +41,9 @@ class FakeReviewTransaction:
     async def schedule(self, name: str) -> ReviewSchedule:
         return self._one("schedule", name)
 
+    async def known_findings(self, schedule: str) -> Sequence[KnownFinding]:
+        return self._where("known finding", schedule=schedule)
+
     async def add_exception(self, exception: ReviewException) -> None:
         self._add("exception", exception.id, exception)
 
@@ -63,3 +67,10 @@ class FakeReviewTransaction:
     async def remove_schedule(self, name: str) -> None:
         self._one("schedule", name)
         del self._table("schedule")[name]
+        table = self._table("known finding")
+        for key in [key for key, one in table.items() if one.schedule == name]:
+            del table[key]
+
+    async def put_known_findings(self, findings: Sequence[KnownFinding]) -> None:
+        for one in findings:
+            self._table("known finding")[one.id] = one

@@ -32,6 +32,7 @@ def kind_of(shelf):
         "gateway run": "GatewayRun",
         "exception": "ReviewException",
         "review schedule": "ReviewSchedule",
+        "known finding": "KnownFinding",
     }
     return names.get(shelf.what, shelf.what.capitalize())
 

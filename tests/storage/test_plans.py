@@ -31,6 +31,7 @@ QUICK = {
     "token": queries.TOKEN_BY_DIGEST,
     "policy": queries.ACTIVE_POLICY,
     "items": queries.everything(schema.items, "review_id"),
+    "known findings": queries.everything(schema.known_findings, "schedule"),
     "reply": queries.REPLY,
     "queued entries": ledger_queries.QUEUED,
     "unseen entries": ledger_queries.UNSEEN,

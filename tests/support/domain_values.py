@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import lapse.domain
 from lapse.domain.catalog import Catalog
 from lapse.domain.lifecycle import Lifecycle
+from lapse.domain.looks import KnownChange, KnownFinding
 from lapse.domain.principals import Group, Principal, PrincipalKind
 from lapse.domain.proposals import Proposal
 from lapse.domain.reviews import Finding
@@ -50,6 +51,10 @@ def any_value(kind: type) -> st.SearchStrategy:
     st.register_type_strategy(timedelta, LENGTHS)
     record = st.dictionaries(st.text(max_size=4), JSON, max_size=3)
     free = {Finding: {"evidence": st.lists(record, max_size=2).map(tuple)}, Proposal: {"effects": record}}
+    if kind is KnownFinding:
+        free[kind] = {"finding": any_value(Finding)}
+    if kind is KnownChange:
+        free[kind] = {"before": st.none() | any_value(KnownFinding), "after": any_value(KnownFinding)}
     names = [field.name for field in dataclasses.fields(kind)]
     drawn = dict.fromkeys(names, ...) | free.get(kind, {})
     return st.builds(kind, **drawn)

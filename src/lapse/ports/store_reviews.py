@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from lapse.domain.exceptions import ReviewException
+from lapse.domain.looks import KnownFinding
 from lapse.domain.removals import Removal
 from lapse.domain.schedules import ReviewSchedule
 
@@ -27,6 +28,9 @@ class ReviewReader(Protocol):
 
     async def schedules(self) -> Sequence[ReviewSchedule]: ...
     async def schedule(self, name: str) -> ReviewSchedule: ...
+    async def known_findings(self, schedule: str) -> Sequence[KnownFinding]:
+        """What the looks of one schedule know, by id; fixed ones included."""
+        ...
 
 
 class ReviewWriter(Protocol):
@@ -47,4 +51,10 @@ class ReviewWriter(Protocol):
         """Replace the version before, or `Conflict`."""
         ...
 
-    async def remove_schedule(self, name: str) -> None: ...
+    async def remove_schedule(self, name: str) -> None:
+        """It, and what its looks know."""
+        ...
+
+    async def put_known_findings(self, findings: Sequence[KnownFinding]) -> None:
+        """Insert or replace by id; whoever calls this saves the schedule too, which keeps others away."""
+        ...

@@ -23,6 +23,7 @@ from lapse.storage.schema import (
     grants,
     holds,
     items,
+    known_findings,
     locks,
     notices,
     policies,
@@ -220,4 +221,5 @@ TOKEN_BY_DIGEST = Query(select(tokens.c.doc).where(tokens.c.digest == bindparam(
 ITEMS_OF = Query(select(items.c.doc).where(items.c.review_id == bindparam("review_id")).order_by(items.c.id))
 REMOVALS_DUE = Query(_due(removals))
 REMOVE_SCHEDULE = Query(delete(schedules).where(schedules.c.id == bindparam("name")))
+REMOVE_KNOWN_FINDINGS = Query(delete(known_findings).where(known_findings.c.schedule == bindparam("name")))
 REPLY = Query(select(replies.c.call_hash, replies.c.reply).where(replies.c.key == bindparam("key")))

@@ -12,6 +12,7 @@ from lapse.domain.delegations import Delegation
 from lapse.domain.exceptions import ReviewException
 from lapse.domain.grants import GRANT_LIFE, Grant, GrantState
 from lapse.domain.locks import Lock
+from lapse.domain.looks import KnownFinding
 from lapse.domain.notices import Posting, PostingState
 from lapse.domain.proposals import Proposal
 from lapse.domain.removals import Removal
@@ -312,6 +313,10 @@ class SqlReader(SqlGatewayReader):
     async def schedule(self, name: str) -> ReviewSchedule:
         """One schedule."""
         return await self._one(shelves.SCHEDULES, name)
+
+    async def known_findings(self, schedule: str) -> Sequence[KnownFinding]:
+        """All that is known of findings by the looks of one schedule."""
+        return await self._where(shelves.KNOWN_FINDINGS, schedule=schedule)
 
     async def idempotent_reply(self, key: str) -> tuple[str, str] | None:
         """(hash of the first call, its reply as JSON) recorded under `key`."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from lapse.storage.guards import GUARDS
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest migration; a database at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData()
@@ -327,6 +327,16 @@ removals = Table(
 )
 
 schedules = Table("schedules", metadata, _key(), _number("version"), _text("doc"))
+
+known_findings = Table(
+    "known_findings",
+    metadata,
+    _key(),
+    _text("schedule"),
+    _number("version"),
+    _text("doc"),
+    Index("known_findings_schedule", "schedule", "id"),
+)
 
 replies = Table("replies", metadata, _key("key"), _text("call_hash"), _text("reply"), _number("recorded_at"))
 

@@ -22,6 +22,7 @@ from lapse.domain.gateways import GatewayRun
 from lapse.domain.grants import Grant
 from lapse.domain.holds import Hold, HoldState
 from lapse.domain.locks import Lock
+from lapse.domain.looks import KnownFinding
 from lapse.domain.notices import Posting, PostingState
 from lapse.domain.principals import Group, Principal
 from lapse.domain.proposals import Proposal, ProposalState
@@ -185,6 +186,9 @@ REVIEWS = Shelf(schema.reviews, Documents(Review, "review"), lambda r: (r.id, r.
 EXCEPTIONS = Shelf(schema.exceptions, Documents(ReviewException, "exception"), lambda e: (e.id, e.version))
 REMOVALS = Shelf(schema.removals, Documents(Removal, "removal"), _removal)
 SCHEDULES = Shelf(schema.schedules, Documents(ReviewSchedule, "review schedule"), lambda s: (s.name, s.version))
+KNOWN_FINDINGS = Shelf(
+    schema.known_findings, Documents(KnownFinding, "known finding"), lambda k: (k.id, k.schedule, k.version)
+)
 ITEMS = Shelf(schema.items, Documents(Item, "item"), lambda i: (i.id, i.review_id, i.version))
 
 POLICY_DOCUMENTS = Documents(PolicyVersion, "policy")

@@ -22,6 +22,7 @@ from lapse.domain.gateways import GatewayRun
 from lapse.domain.grants import Grant
 from lapse.domain.holds import Hold
 from lapse.domain.locks import Lock
+from lapse.domain.looks import KnownFinding
 from lapse.domain.notices import Posting
 from lapse.domain.proposals import Proposal
 from lapse.domain.recordings import Segment
@@ -69,11 +70,20 @@ _SHELVES: tuple[Shelf[Any], ...] = (
     shelves.EXCEPTIONS,
     shelves.REMOVALS,
     shelves.SCHEDULES,
+    shelves.KNOWN_FINDINGS,
 )
 _ADD: Mapping[str, Bulk] = {shelf.table.name: bulk_insert(shelf.table) for shelf in _SHELVES}
 _PUT: Mapping[str, Bulk] = {
     shelf.table.name: bulk_upsert(shelf.table)
-    for shelf in (shelves.TEMPLATES, shelves.TARGETS, shelves.TOKENS, shelves.DRIFTS, shelves.SIGHTINGS, shelves.ITEMS)
+    for shelf in (
+        shelves.TEMPLATES,
+        shelves.TARGETS,
+        shelves.TOKENS,
+        shelves.DRIFTS,
+        shelves.SIGHTINGS,
+        shelves.ITEMS,
+        shelves.KNOWN_FINDINGS,
+    )
 }
 _SAVE: Mapping[str, Bulk] = {
     "requests": bulk_save(schema.requests, ("entitlement", "state", "due_at", "version", "bundle", "doc")),
@@ -306,9 +316,14 @@ class SqlTransaction(SqlReader):
         await self._save(shelves.SCHEDULES, (schedule,))
 
     async def remove_schedule(self, name: str) -> None:
-        """The schedule is no more."""
+        """The schedule is no more, nor what its looks know."""
         await self._one(shelves.SCHEDULES, name)
         await self._link.change(queries.REMOVE_SCHEDULE, name=name)
+        await self._link.change(queries.REMOVE_KNOWN_FINDINGS, name=name)
+
+    async def put_known_findings(self, findings: Sequence[KnownFinding]) -> None:
+        """Insert or replace by id."""
+        await self._put(shelves.KNOWN_FINDINGS, findings)
 
     async def record_reply(self, key: str, call_hash: str, reply: str, at: datetime) -> None:
         """What a call with idempotency key `key` was answered."""
