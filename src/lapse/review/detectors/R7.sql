@@ -1,6 +1,6 @@
 /*
 id: R7
-version: "1"
+version: "2"
 step: 2
 title: Hidden inheritance
 question: Who has a role only through other roles, so that a list of members does not show it?
@@ -11,7 +11,7 @@ optional: []
 parameters: {}
 clauses: [NIST 800-53 AC-2d, NIST 800-53 AC-6(7)]
 remediation: Grant the role itself for the time it is needed, or cut the link in the middle.
-would_clear: The account no longer reaches the role, holds it directly, or a grant explains it.
+would_clear: The account no longer reaches the role, holds it directly as well, or a grant explains the whole way.
 */
 SELECT
     a.resource || '/' || a.account || '/' || a.role AS subject,
@@ -38,6 +38,7 @@ WHERE a.holding = 'nested'
     AND NOT EXISTS (
         SELECT 1 FROM access_observed d
         WHERE d.resource = a.resource AND d.account = a.account AND d.role = a.role AND d.holding = 'direct'
+            AND d.grant_id IS NULL
     )
 GROUP BY a.resource, a.account, a.role, a.principal
 ORDER BY 1
