@@ -5,7 +5,9 @@ Called by the API and the CLI. Everything heavy is imported when it is used.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -138,8 +140,9 @@ async def review_target(
     period = Period(text=f"{now:%Y-%m-%d}", start=now - _LOOKING_BACK, end=now + timedelta(seconds=1))
     scope = ReviewScope(selector="all", period=period, review_id=_review_id(resource, now))
     inputs = _inputs(given, [observation])
-    snapshot = collect_brownfield(inputs, scope, out / scope.review_id / "snapshot", now)
-    return _documented(snapshot, out, f"Access review of {resource}", computing, on_stage)
+    with _whole_or_gone(out / scope.review_id):
+        snapshot = collect_brownfield(inputs, scope, out / scope.review_id / "snapshot", now)
+        return _documented(snapshot, out, f"Access review of {resource}", computing, on_stage)
 
 
 def review_files(
@@ -163,8 +166,9 @@ def review_files(
     name = check_name("".join(c if c.isalnum() else "-" for c in folder.name.lower()).strip("-") or "files")
     scope = parse_scope("all", period, review_id=_review_id(name, at))
     on_stage("collect")
-    snapshot = collect_imports(_inputs(given), scope, out / scope.review_id / "snapshot", at)
-    return _documented(snapshot, out, f"Access review of {name}, {period}", computing, on_stage)
+    with _whole_or_gone(out / scope.review_id):
+        snapshot = collect_imports(_inputs(given), scope, out / scope.review_id / "snapshot", at)
+        return _documented(snapshot, out, f"Access review of {name}, {period}", computing, on_stage)
 
 
 def given_of(body: Mapping[str, Any]) -> Given:
@@ -187,6 +191,21 @@ def _inputs(given: Given, observations: Sequence[Observation] = ()) -> Inputs:
         sources=given.sources,
         detectors=given.detectors,
     )
+
+
+@contextmanager
+def _whole_or_gone(folder: Path) -> Iterator[None]:
+    """What goes wrong inside leaves no half of a review behind, nor the empty folder above it."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        yield
+    except BaseException:
+        if folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
+        for above in made[1:]:
+            with suppress(OSError):  # somebody else has put something there, or it was not made at all
+                above.rmdir()
+        raise
 
 
 def _documented(snapshot: Snapshot, out: Path, title: str, engine: Engine, on_stage: OnStage) -> Brownfield:

@@ -44,7 +44,18 @@ def print_result(session: Session, review_id: str, result: dict[str, Any], *, re
     """A finished review: counts, the worst findings, where report and pack are, what to do next."""
     rows = findings_of(result)
     if session.json:
-        print_json({"review": review_id, "report": report, "pack": pack, "findings": rows})
+        unread = [{"what": what, "records": count, "example": example} for what, count, example in not_read(result)]
+        blind = not_assessed(result)
+        print_json(
+            {
+                "review": review_id,
+                "report": report,
+                "pack": pack,
+                "findings": rows,
+                "not_assessed": blind,
+                "not_read": unread,
+            }
+        )
         return
     counts = {severity: sum(1 for row in rows if row["severity"] == severity) for severity in _SEVERITIES}
     say(f"review {review_id}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
@@ -53,6 +64,7 @@ def print_result(session: Session, review_id: str, result: dict[str, Any], *, re
     if len(rows) > 15:  # noqa: PLR2004  as many as fit on a screen
         say(f"{len(rows) - 15} more are in the report")
     say_not_assessed(result)
+    say_not_read(result)
     say(f"report: {report}")
     say(f"pack:   {pack}")
     say(f"next: open the report, and check the pack with `lapse review verify {pack}`")
@@ -91,9 +103,28 @@ def findings_of(result: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (_SEVERITIES.index(row["severity"]), row["detector"], row["subject"]))
 
 
+def not_assessed(result: dict[str, Any]) -> list[str]:
+    """The detectors that could not look, for lack of data."""
+    stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
+    return sorted({run["detector"] for stage in stages for run in stage["runs"] if run["status"] == "not assessed"})
+
+
 def say_not_assessed(result: dict[str, Any]) -> None:
     """What could not be looked for is said, so that silence is no pass."""
-    stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
-    blind = sorted({run["detector"] for stage in stages for run in stage["runs"] if run["status"] == "not assessed"})
+    blind = not_assessed(result)
     if blind:
         note(f"{plural(len(blind), 'question')} could not be assessed for lack of data: {', '.join(blind)}")
+
+
+def not_read(result: dict[str, Any]) -> list[tuple[str, int, str]]:
+    """What was given of which records could not be read: its name, how many of them, and an example if there is one."""
+    manifest = result["snapshot"]["manifest"]
+    sources = [(f"{one['kind']} {one['place']}", one["rejected"], *one["examples"][:1]) for one in manifest["sources"]]
+    tables = [(f"{one['table']} of {one['source']}", one["rejected"]) for one in manifest["tables"]]
+    return [(what, count, example[0] if example else "") for what, count, *example in (*sources, *tables) if count]
+
+
+def say_not_read(result: dict[str, Any]) -> None:
+    """What was given and could not be read, with the first example of each."""
+    for what, count, example in not_read(result):
+        note(f"not read of {what}: {plural(count, 'record')}" + (f", such as {example}" if example else ""))
