@@ -190,6 +190,29 @@ async def test_narrowed_access_is_there_before_the_wide_one_goes(world):
     assert not world.target.holds("dave_login", "app_writer")
 
 
+async def test_a_narrower_role_is_one_that_lapse_gives_there_under_either_name(world):
+    await a_review(world, an_item("a"))
+    with pytest.raises(InvalidInput, match="`app_readr` is no role that lapse gives on `pg-prod`") as refused:
+        await decide(world, "olga", ItemDecision.NARROW, "a", narrow_to="app_readr")
+    assert refused.value.hint == "did you mean `app_reader`?"
+    with pytest.raises(InvalidInput, match="is what is held already"):
+        await decide(world, "olga", ItemDecision.NARROW, "a", narrow_to="writer")
+    assert (await item(world, "a")).decision is None
+    (done,) = await decide(world, "olga", ItemDecision.NARROW, "a", narrow_to="reader")
+    assert done.narrow_to == "app_reader"
+
+
+async def test_a_narrower_role_that_left_the_catalog_is_said_and_tried_again(world):
+    await a_review(world, an_item("a"))
+    await decide(world, "olga", ItemDecision.NARROW, "a", narrow_to="app_reader")
+    resource = (await world.read(lambda reader: reader.catalog())).resources["pg-prod"]
+    kept = tuple(one for one in resource.entitlements if one.native["role"] != "app_reader")
+    await world.change_catalog(resources={"pg-prod": replace(resource, entitlements=kept)})
+    assert await carry_out_due(world.parts) == 1
+    assert world.target.holds("dave_login", "app_writer")
+    assert "`app_reader` is not managed by lapse on pg-prod" in (await item(world, "a")).outcome
+
+
 async def test_who_cannot_say_hands_it_on(world):
     await a_review(world, an_item("a"))
     (handed,) = await decide(world, "olga", ItemDecision.CANNOT_SAY, "a")

@@ -331,6 +331,16 @@ async def test_reconcile_reports_unknown_access_once_and_leaves_it(world):
     assert [e.type for e in world.store.recorded].count("drift.found") == 1
 
 
+async def test_what_is_gone_from_a_target_is_recorded_when_that_is_seen(world):
+    world.target.target.grant("old", "app_writer")
+    await reconcile_resource(world.parts, "pg-prod")
+    world.target.target.revoke("old", "app_writer")
+    await world.clock.advance(HOUR)
+    await reconcile_resource(world.parts, "pg-prod")
+    (cleared,) = [entry for entry in world.store.recorded if entry.type == "drift.cleared"]
+    assert cleared.at == world.clock.now()
+
+
 async def test_reconcile_removes_unknown_access_where_the_resource_says_so_but_not_what_was_there_first(world):
     resources = (await world.read(lambda r: r.catalog())).resources
     await world.change_catalog(resources={"pg-prod": replace(resources["pg-prod"], on_drift=OnDrift.REMOVE)})

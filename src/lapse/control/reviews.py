@@ -24,6 +24,7 @@ from lapse.domain.reviewers import barred, reassigned
 from lapse.domain.reviews import Item, ItemDecision, ItemVote, Review, ReviewState
 from lapse.domain.times import Instant
 from lapse.ledger.entry import changed, created
+from lapse.policy.problems import nearest
 from lapse.ports import Transaction
 
 _ENDS = frozenset({ItemDecision.REVOKE, ItemDecision.SHORTEN, ItemDecision.NARROW})
@@ -69,6 +70,7 @@ async def _decide(control: Control, tx: Transaction, actor: Actor, item_id: str,
     review = await open_review(tx, item)
     person = await _reviewer(tx, actor, item, catalog, review)
     _check(item, said, now, review)
+    said = _with_role_on_target(item, said, catalog)
     if any(vote.stage < item.stage and vote.by == person for vote in item.votes):
         raise Refused(f"`{shown(person)}` decided item {item.id} before", hint="another person decides this stage")
     vote = ItemVote(
@@ -255,6 +257,27 @@ def _check(item: Item, said: ItemVerdict, now: datetime, review: Review) -> None
         )
     if review.over(now):
         raise Refused(f"the time to decide review {review.id} was over on {review.due_at:%Y-%m-%d}")
+
+
+def _with_role_on_target(item: Item, said: ItemVerdict, catalog: Catalog) -> ItemVerdict:
+    """What is said, with the narrower role as the target calls it: only what lapse gives there can be given instead."""
+    if not said.narrow_to:
+        return said
+    given = [
+        entitlement for entitlement in catalog.resource(item.resource).entitlements if "role" in entitlement.native
+    ]
+    natives = {e.role: e.native["role"] for e in given} | {e.native["role"]: e.native["role"] for e in given}
+    if said.narrow_to not in natives:
+        raise InvalidInput(
+            f"`{shown(said.narrow_to)}` is no role that lapse gives on `{item.resource}`",
+            hint=nearest(said.narrow_to, natives) or "the catalog has no entitlement there: revoke it instead",
+        )
+    if natives[said.narrow_to] == item.role:
+        raise InvalidInput(
+            f"`{shown(said.narrow_to)}` is what is held already, and nothing narrower",
+            hint="name another one with --to",
+        )
+    return replace(said, narrow_to=natives[said.narrow_to])
 
 
 def undecided(items: Iterable[Item]) -> list[Item]:

@@ -12,7 +12,7 @@ from lapse.domain.resources import OnDrift
 from lapse.domain.targets import Drift, DriftKind, TargetRead, UseSighting
 from lapse.enforcement.drift import DriftPlan, plan_drift
 from lapse.enforcement.parts import ACTOR, Parts, transition
-from lapse.ledger.entry import Entry, changed, created
+from lapse.ledger.entry import changed, created
 from lapse.ports import Page, Reader, Transaction
 
 
@@ -107,7 +107,11 @@ async def _record(parts: Parts, resource: str, result: Reconciliation) -> None:
         await tx.put_sightings(await _sightings(tx, observation))
         await tx.append([created("target.read", read, f"resource:{resource}", at=read.finished_at, actor=ACTOR)])
         await tx.append(
-            [_drift_entry(d, "found") for d in plan.new] + [_drift_entry(d, "cleared") for d in plan.cleared]
+            [
+                created(f"drift.{what}", drift, drift.id, at=read.finished_at, actor=ACTOR)
+                for what, drifts in (("found", plan.new), ("cleared", plan.cleared))
+                for drift in drifts
+            ]
         )
 
     await parts.store.write(work)
@@ -129,11 +133,10 @@ async def _record_removals(parts: Parts, drifts: Sequence[Drift], outcomes: Sequ
             parts.on_trouble(outcome.grant_id, f"unknown access could not be removed: {outcome.error}")
 
     async def work(tx: Transaction) -> None:
+        at = parts.clock.now()
         pairs = [(d, replace(d, cleared_at=done[d.id].refused_at)) for d in drifts if d.id in done]
         await tx.put_drifts([after for _, after in pairs])
-        await tx.append(
-            [changed("drift.removed", was, now, was.id, at=now.last_seen, actor=ACTOR) for was, now in pairs]
-        )
+        await tx.append([changed("drift.removed", was, after, was.id, at=at, actor=ACTOR) for was, after in pairs])
 
     await parts.store.write(work)
 
@@ -178,7 +181,3 @@ def _assignments(resource: str, drifts: Sequence[Drift], catalog: Catalog, resul
         )
         for drift in drifts
     ]
-
-
-def _drift_entry(drift: Drift, what: str) -> Entry:
-    return created(f"drift.{what}", drift, drift.id, at=drift.last_seen, actor=ACTOR)

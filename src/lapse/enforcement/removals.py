@@ -68,10 +68,23 @@ async def _follow_grant(parts: Parts, removal: Removal) -> Removal:
 async def _take(parts: Parts, resource: str, removals: Sequence[Removal]) -> list[Removal]:
     catalog = await parts.store.read(lambda reader: reader.catalog())
     natives = _natives(catalog, resource)
-    outside = [one for one in removals if one.role not in natives]
-    note = f"not managed by lapse on {resource}: remove it there, then run the review again"
-    done = [await _record(parts, one, _failed(note), _Said(note)) for one in outside]
-    return done + [await _take_one(parts, one, natives) for one in removals if one.role in natives]
+    done = []
+    for one in removals:
+        note = _unmanaged(one, natives)
+        if note:
+            done.append(await _record(parts, one, _failed(note), _Said(note)))
+        else:
+            done.append(await _take_one(parts, one, natives))
+    return done
+
+
+def _unmanaged(removal: Removal, natives: dict[str, dict[str, str]]) -> str:
+    """Why lapse cannot carry this out, if it cannot: the catalog does not know one of its roles (any more)."""
+    if removal.role not in natives:
+        return f"not managed by lapse on {removal.resource}: remove it there, then run the review again"
+    if removal.instead and removal.instead not in natives:
+        return f"`{removal.instead}` is not managed by lapse on {removal.resource}: add it to the catalog, or undo this"
+    return ""
 
 
 async def _take_one(parts: Parts, removal: Removal, natives: dict[str, dict[str, str]]) -> Removal:
