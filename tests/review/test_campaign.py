@@ -146,10 +146,13 @@ async def test_steps_are_taken_in_order_and_a_sealed_review_is_closed(app):
     app, _ = app
     desk = desk_of(app)
     review = await campaign.start(desk, OLGA, "all", "2026")
-    with pytest.raises(Refused, match="started"):
+    with pytest.raises(Refused, match="is started: its next step is collect, not audit") as refused:
         await campaign.audit(desk, OLGA, review.id)
+    assert refused.value.hint == f"`lapse review collect {review.id}`"
     desk, review_id = await adjusted(app)
     await campaign.document(desk, OLGA, review_id)
+    with pytest.raises(Refused, match="is sealed: nothing in it changes"):
+        await campaign.document(desk, OLGA, review_id)
     item = await item_about(app, review_id, "mallory")
     with pytest.raises(Refused, match="sealed"):
         await said(app, OLGA, item, ItemDecision.KEEP, "too late")

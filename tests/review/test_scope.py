@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import from_data, to_data
 from lapse.domain.errors import InvalidInput
+from lapse.domain.principals import Group, Principal
 from lapse.domain.resources import Resource
 from lapse.review.scope import ReviewScope, parse_period, parse_scope
 
@@ -110,3 +111,32 @@ def test_a_selector_names_people_too():
 def test_terms_that_make_no_sense_together_are_refused(selector):
     with pytest.raises(InvalidInput):
         parse_scope(selector, "2026")
+
+
+@pytest.mark.parametrize(
+    ("selector", "hint"),
+    [
+        ("tag:env=prd", "did you mean `env=prod`?"),
+        ("resource:pg-prd", "did you mean `pg-prod`?"),
+        ("tag:zone=eu", "`lapse target list` shows the resources, `all` covers every one"),
+    ],
+)
+def test_a_scope_of_nothing_says_what_was_meant(selector, hint):
+    with pytest.raises(InvalidInput) as refused:
+        parse_scope(selector, "2026").resources_of(RESOURCES)
+    assert refused.value.hint == hint
+
+
+def test_a_scope_of_people_who_are_not_there_is_refused_because_it_would_look_clean():
+    catalog = Catalog(principals={"hal": Principal(name="hal")}, groups={"dba": Group(name="dba", members=("hal",))})
+    parse_scope("principal:hal,group:dba", "2026").check_people(catalog)
+    with pytest.raises(InvalidInput, match="`hall` in the scope is nobody in the catalog") as refused:
+        parse_scope("principal:hall", "2026").check_people(catalog)
+    assert refused.value.hint == "did you mean `hal`?"
+
+
+def test_a_period_that_has_not_begun_cannot_be_reviewed():
+    scope = parse_scope("all", "2026-Q3")
+    scope.check_begun(datetime(2026, 7, 2, tzinfo=UTC))
+    with pytest.raises(InvalidInput, match="the period `2026-Q3` has not begun"):
+        scope.check_begun(datetime(2026, 7, 1, tzinfo=UTC))

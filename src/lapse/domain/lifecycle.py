@@ -65,6 +65,7 @@ _PAST = {
     "activate": "activated",
     "reject": "rejected",
     "withdraw": "withdrawn",
+    "undo": "taken back",
 }
 
 

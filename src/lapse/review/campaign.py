@@ -19,7 +19,7 @@ from lapse.domain.access import Observation
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.catalog import Catalog
 from lapse.domain.data import Json, from_data, to_data
-from lapse.domain.errors import Corrupt, LapseError, NotFound
+from lapse.domain.errors import Corrupt, LapseError, NotFound, Refused
 from lapse.domain.reviews import REVIEW_LIFE, Item, Review, ReviewEvent
 from lapse.ledger.entry import changed, created
 from lapse.ports import Clock, Engine, PolicyVersion, Reader, Signer, Store, Transaction
@@ -27,7 +27,15 @@ from lapse.review.adjust.filing import Consequences, with_effects
 from lapse.review.asking import asked_items
 from lapse.review.changes import past_review
 from lapse.review.collect import Inputs, LedgerCheck, collect
-from lapse.review.model import Adjustments, AuditResult, PastReview, ReviewResult, ValidationResult, WorkflowResult
+from lapse.review.model import (
+    Adjustments,
+    AuditResult,
+    PastReview,
+    ReviewResult,
+    Snapshot,
+    ValidationResult,
+    WorkflowResult,
+)
 from lapse.review.policy_evidence import PolicyEvidence, policy_evidence
 from lapse.review.scope import ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
@@ -81,7 +89,17 @@ class Given:
 NOTHING_GIVEN = Given()
 
 
-async def start(desk: Desk, actor: Actor, selector: str, period: str, terms: ReviewTerms = NO_TERMS) -> Review:
+Noted = Callable[[Transaction, Review], Awaitable[None]]
+"""What else is recorded in the transaction that opens a review; where it fails, none is opened."""
+
+
+async def _nothing(_tx: Transaction, _review: Review) -> None:
+    """Nothing else."""
+
+
+async def start(
+    desk: Desk, actor: Actor, selector: str, period: str, terms: ReviewTerms = NO_TERMS, noted: Noted = _nothing
+) -> Review:
     """Step 1, scope: open a review of what `selector` names, over `period`.
 
     Raises:
@@ -90,9 +108,11 @@ async def start(desk: Desk, actor: Actor, selector: str, period: str, terms: Rev
     actor.require(*_REVIEWERS)
     scope = parse_scope(selector, period, frameworks=terms.frameworks, thresholds=terms.thresholds)
     catalog = await desk.store.read(lambda reader: reader.catalog())
-    scope.resources_of(catalog)
-    check_terms(terms, catalog)
     now = desk.clock.now()
+    scope.resources_of(catalog)
+    scope.check_people(catalog)
+    scope.check_begun(now)
+    check_terms(terms, catalog)
     review = Review(
         id=desk.new_id("rev"),
         scope=scope.selector,
@@ -111,6 +131,7 @@ async def start(desk: Desk, actor: Actor, selector: str, period: str, terms: Rev
     async def work(tx: Transaction) -> Review:
         await tx.add_review(review)
         await tx.append([created("review.started", review, review.id, at=now, actor=actor.name)])
+        await noted(tx, review)
         return review
 
     return await desk.store.write(work)
@@ -124,6 +145,12 @@ async def collect_evidence(desk: Desk, actor: Actor, review_id: str, given: Give
         InvalidInput: one that is given makes no sense as a whole.
     """
     review, scope = await _at(desk, actor, review_id, ReviewEvent.COLLECT)
+    snapshot = await freeze(desk, scope, given, _fresh(desk.folder_of(review_id) / "snapshot"))
+    return await _advance(desk, actor, review, ReviewEvent.COLLECT, dict(snapshot.manifest.hashes))
+
+
+async def freeze(desk: Desk, scope: ReviewScope, given: Given, folder: Path) -> Snapshot:
+    """The whole population of `scope` as it is now, frozen into `folder`, which must be empty or not exist."""
     observations, unread = await _observe_all(desk, scope)
     inputs = Inputs(
         observations=observations,
@@ -136,9 +163,7 @@ async def collect_evidence(desk: Desk, actor: Actor, review_id: str, given: Give
         ledger_checks=await desk.check_ledger(),
         policy=await _policy_evidence(desk),
     )
-    folder = _fresh(desk.folder_of(review_id) / "snapshot")
-    snapshot = await collect(desk.store, inputs, scope, folder, desk.clock.now())
-    return await _advance(desk, actor, review, ReviewEvent.COLLECT, dict(snapshot.manifest.hashes))
+    return await collect(desk.store, inputs, scope, folder, desk.clock.now())
 
 
 async def _policy_evidence(desk: Desk) -> PolicyEvidence:
@@ -268,11 +293,23 @@ async def _at(desk: Desk, actor: Actor, review_id: str, event: ReviewEvent) -> t
     """The review and its scope, if `event` is its next step and the actor may take it."""
     actor.require(*_REVIEWERS)
     review = await desk.store.read(lambda reader: reader.review(review_id))
-    REVIEW_LIFE.step(review.state, event)
+    _check_next(review, event)
     scope = parse_scope(
         review.scope, review.period, review_id=review.id, frameworks=review.frameworks, thresholds=review.thresholds
     )
     return review, scope
+
+
+def _check_next(review: Review, event: ReviewEvent) -> None:
+    if REVIEW_LIFE.allows(review.state, event):
+        return
+    following = next((step for step in ReviewEvent if REVIEW_LIFE.allows(review.state, step)), None)
+    if following is None:
+        raise Refused(f"review {review.id} is sealed: nothing in it changes", hint="`lapse review start` opens another")
+    raise Refused(
+        f"review {review.id} is {review.state}: its next step is {following}, not {event}",
+        hint=f"`lapse review {following} {review.id}`",
+    )
 
 
 async def _advance(

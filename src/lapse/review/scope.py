@@ -16,6 +16,7 @@ from lapse.domain.data import Json
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import check_name, shown
 from lapse.domain.resources import Resource
+from lapse.policy.problems import nearest
 
 _YEAR = re.compile(r"(\d{4})", re.ASCII)
 _QUARTER = re.compile(r"(\d{4})-[Qq]([1-4])", re.ASCII)
@@ -121,9 +122,36 @@ class ReviewScope:
         if not names:
             raise InvalidInput(
                 f"no resource is in scope `{shown(self.selector)}`",
-                hint="`lapse target list` shows the resources, `all` covers every one",
+                hint=_nearest_term(self.selector, catalog)
+                or "`lapse target list` shows the resources, `all` covers every one",
             )
         return names
+
+    def check_people(self, catalog: Catalog) -> None:
+        """See that the people it names are there: a review of nobody would look like a clean one.
+
+        Raises:
+            InvalidInput: one of them is neither a principal nor a group.
+        """
+        known = {*catalog.principals, *(f"group:{name}" for name in catalog.groups)}
+        for party in (party for term in self.people for party in term):
+            if party not in known:
+                raise InvalidInput(
+                    f"`{shown(party)}` in the scope is nobody in the catalog",
+                    hint=_close(party, known) or "`lapse catalog show` lists who is there",
+                )
+
+    def check_begun(self, now: datetime) -> None:
+        """See that there is something to look back at.
+
+        Raises:
+            InvalidInput: the period has not begun.
+        """
+        if self.period.start >= now:
+            raise InvalidInput(
+                f"the period `{shown(self.period.text)}` has not begun",
+                hint="a review looks back: name one that has, such as last quarter",
+            )
 
 
 def parse_scope(
@@ -146,6 +174,23 @@ def parse_scope(
         frameworks=tuple(frameworks),
         thresholds=thresholds or {},
     )
+
+
+def _nearest_term(selector: str, catalog: Catalog) -> str:
+    """What one of the terms was meant to be, if that can be guessed."""
+    tags = {f"{key}={value}" for resource in catalog.resources.values() for key, value in resource.tags.items()}
+    for term in selector.split(_AND):
+        kind, _, rest = term.partition(":")
+        known = {"resource": set(catalog.resources), "tag": tags}.get(kind, set())
+        for name in rest.split(","):
+            if known and name not in known and (close := _close(name, known)):
+                return close
+    return ""
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    hint = nearest(name, known)
+    return hint if hint.startswith("did you mean") else ""
 
 
 def _covers(term: str, resource: Resource) -> bool:

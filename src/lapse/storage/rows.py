@@ -59,6 +59,20 @@ class RowReader:
         return documents.decode_all(*await self._link.documents(query, **values))
 
 
+_LISTED = {
+    "request": "`lapse request list` shows them",
+    "grant": "`lapse grant list` shows them",
+    "session": "`lapse session list` shows them",
+    "lock": "`lapse lock list` shows them",
+    "policy proposal": "`lapse policy proposals` shows them",
+    "review": "`lapse review list` shows them",
+    "item": "`lapse review items` shows those of a review",
+    "removal": "nothing was taken away for this item",
+    "exception": "`lapse exception list` shows them",
+    "review schedule": "`lapse review schedule list` shows them",
+}
+
+
 def missing(what: str, key: str) -> NotFound:
     """The error for what is not there."""
-    return NotFound(f"there is no {what} `{shown(key)}`")
+    return NotFound(f"there is no {what} `{shown(key)}`", hint=_LISTED.get(what, ""))
