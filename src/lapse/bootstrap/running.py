@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from lapse.bootstrap.app import App
 from lapse.bootstrap.logs import Logger
+from lapse.bootstrap.looking import look_where_due
 from lapse.bootstrap.recurring import start_due_reviews
 from lapse.control.aftermath import remind_reviewers
 from lapse.control.gateways import lose_silent_gateways
@@ -30,7 +31,7 @@ HOUSEKEEPING_EVERY = timedelta(seconds=2)
 NOTICES_EVERY = timedelta(seconds=1)
 REMIND_EVERY = timedelta(seconds=10)
 ROTAS_EVERY = timedelta(seconds=20)
-REMOVALS_EVERY, REVIEWS_EVERY = timedelta(seconds=1), timedelta(minutes=1)
+REMOVALS_EVERY, REVIEWS_EVERY, LOOKS_EVERY = timedelta(seconds=1), timedelta(minutes=1), timedelta(minutes=1)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 Part = Callable[[asyncio.Event], Awaitable[None]]
@@ -50,6 +51,7 @@ async def running(app: App, log: Logger) -> AsyncIterator[None]:
         "reminders": _Every(app, REMIND_EVERY, lambda: _remind(app)),
         "removals": _Every(app, REMOVALS_EVERY, lambda: carry_out_due(app.parts)),
         "reviews": _Every(app, REVIEWS_EVERY, lambda: _review(app)),
+        "looks": _Every(app, LOOKS_EVERY, lambda: _look(app, log)),
         "notices": _Every(app, NOTICES_EVERY, lambda: app.tell(in_log)),
         "rotas": _Every(app, ROTAS_EVERY, app.integrations.rotas.refresh),
         "reconciler": _Every(app, app.settings.reconcile_every, lambda: _reconcile_all(app, log)),
@@ -110,6 +112,15 @@ async def _review(app: App) -> None:
     """Recurring reviews begin when their time has come; reviewers are asked, reminded, and followed by others."""
     await move_reviews_on(app.control)
     await start_due_reviews(app)
+
+
+async def _look(app: App, log: Logger) -> None:
+    """New evidence of schedules that are continuous is looked at, once a day."""
+
+    def trouble(schedule: str, reason: str) -> None:
+        log.warning("look failed", schedule=schedule, reason=reason)
+
+    await look_where_due(app, trouble)
 
 
 async def _reconcile_all(app: App, log: Logger) -> None:

@@ -1,18 +1,24 @@
-"""Recurring reviews: put one on the schedule, take one off, note that one was started. Called by the API and clock."""
+"""Recurring reviews: put one on the schedule, take one off, note that one was started. Called by the API and clock.
+
+That a review was started is noted in the transaction that opens it: however often it is tried, and by however many
+servers, there is one review for one period.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lapse.control.context import Control
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import Conflict
 from lapse.domain.names import check_name, check_text
-from lapse.domain.reviews import ReviewPlan
-from lapse.domain.schedules import ReviewSchedule, first_after
+from lapse.domain.reviews import Review, ReviewPlan
+from lapse.domain.schedules import GivenFiles, ReviewSchedule, first_after
 from lapse.ledger.entry import Entry, changed, created
 from lapse.ports import Transaction
+
+_CLOCK = "system:clock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,7 @@ class NewSchedule:
     plan: ReviewPlan = field(default_factory=ReviewPlan)
     frameworks: tuple[str, ...] = ()
     continuous: bool = False
+    given: GivenFiles = field(default_factory=GivenFiles)
 
 
 async def add_schedule(control: Control, actor: Actor, wanted: NewSchedule) -> ReviewSchedule:
@@ -48,6 +55,7 @@ async def add_schedule(control: Control, actor: Actor, wanted: NewSchedule) -> R
         plan=wanted.plan,
         frameworks=wanted.frameworks,
         continuous=wanted.continuous,
+        given=wanted.given,
     )
 
     async def work(tx: Transaction) -> ReviewSchedule:
@@ -72,16 +80,36 @@ async def remove_schedule(control: Control, actor: Actor, name: str) -> None:
     await control.store.write(work)
 
 
-async def note_started(control: Control, name: str, review_id: str, due_at: datetime) -> bool:
-    """The review that was due at `due_at` was started as `review_id`; False if somebody else did so before."""
+async def note_started(control: Control, tx: Transaction, review: Review, due_at: datetime) -> None:
+    """Note in `tx`, which opens `review`, that it is the one that was due at `due_at`; what is missed is noted too.
 
-    async def work(tx: Transaction) -> bool:
-        before = await tx.schedule(name)
-        if before.next_at != due_at:
-            return False
-        after, now = before.started(review_id), control.now()
-        await tx.save_schedule(after)
-        await tx.append([changed("schedule.started", before, after, f"schedule:{name}", at=now, actor="system:clock")])
-        return True
+    `due_at` is that of the latest period that is over. Periods before it are not reviewed late: a review reads targets
+    as they are now, which says nothing of what was there then.
 
-    return await control.store.write(work)
+    Raises:
+        Conflict: it was started by somebody else.
+    """
+    before, now = await tx.schedule(review.schedule), control.now()
+    ready = before.caught_up(now)
+    if ready.next_at != due_at:
+        raise Conflict(f"the review of `{before.name}` was started by somebody else")
+    after, subject = ready.started(review.id), f"schedule:{before.name}"
+    await tx.save_schedule(after)
+    if ready != before:
+        await tx.append([changed("schedule.missed", before, ready, subject, at=now, actor=_CLOCK)])
+    await tx.append([changed("schedule.started", ready, after, subject, at=now, actor=_CLOCK)])
+
+
+async def note_made_up_for(control: Control, tx: Transaction, review: Review) -> None:
+    """Note in `tx`, which opens `review`, that it is about a period that was missed.
+
+    Raises:
+        NotFound: it was not missed, or somebody started it before.
+    """
+    before = await tx.schedule(review.schedule)
+    after = before.made_up_for(review.period)
+    await tx.save_schedule(after)
+    entry = changed(
+        "schedule.made_up", before, after, f"schedule:{before.name}", at=control.now(), actor=review.started_by
+    )
+    await tx.append([replace(entry, context={"review": review.id, "period": review.period})])

@@ -1,12 +1,13 @@
 """What became of findings from review to review: new, open, accepted, fixed, back again; and what differs between two.
 
-A finding is fixed only where its detector was assessed over its resource and does not find it any more. Pure; called
-by `stages` for the newest review and by whoever compares two.
+A finding is fixed only where its detector was assessed over its resource and does not find it any more: not where the
+target could not be read, nor, for what is about no resource, while any target could not. Pure; called by `stages` for
+the newest review, by whoever compares two, and by `known` for looks between reviews.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -14,11 +15,13 @@ from typing import TypeVar
 from lapse.domain.reviews import Finding, FindingState, Severity
 from lapse.review.figures.trend import key_figures
 from lapse.review.model import (
+    NO_TARGET,
     Adjustments,
     AuditResult,
     PastReview,
     ReviewResult,
     RunStatus,
+    SnapshotManifest,
     ValidationResult,
     WorkflowResult,
 )
@@ -48,10 +51,34 @@ def past_review(result: ReviewResult) -> PastReview:
         review_id=result.scope.review_id,
         at=result.snapshot.manifest.collected_at,
         resources=result.snapshot.manifest.resources,
+        unread=_unread(result.snapshot.manifest),
         assessed=tuple(run.detector for run in result.runs if run.status is not RunStatus.NOT_ASSESSED),
         findings=tuple(replace(finding, evidence=()) for finding in result.findings),
         figures=key_figures(result),
     )
+
+
+def _unread(manifest: SnapshotManifest) -> dict[str, str]:
+    """Resources of which a target should have been read and was not, with why."""
+    observed = manifest.table("access_observed")
+    read = set(observed.source.split("; ")) if observed is not None else set[str]()
+    return {
+        problem.source: problem.what
+        for problem in manifest.problems
+        if problem.table == "access_observed"
+        and problem.source in manifest.resources
+        and problem.what != NO_TARGET
+        and f"target {problem.source}" not in read
+    }
+
+
+def what_became(now: PastReview, past: Sequence[PastReview], accepted: Collection[str]) -> tuple[Finding, ...]:
+    """Every finding of `now`, and those that only the last of `past` had, each with its state.
+
+    `accepted` are fingerprints on the register of exceptions that is in force.
+    """
+    marks = _Marks(past, accepted, now.review_id)
+    return (*map(marks.on, now.findings), *(_gone(past[-1], now) if past else ()))
 
 
 def with_states(result: ReviewResult, past: Sequence[PastReview], accepted: Mapping[str, datetime]) -> ReviewResult:
@@ -93,7 +120,7 @@ def compare(old: PastReview, new: PastReview) -> ReviewDiff:
 class _Marks:
     """The state of one finding after another."""
 
-    def __init__(self, past: Sequence[PastReview], accepted: Mapping[str, datetime], review_id: str) -> None:
+    def __init__(self, past: Sequence[PastReview], accepted: Collection[str], review_id: str) -> None:
         self._accepted, self._review_id = accepted, review_id
         self._last = {f.fingerprint for f in past[-1].findings} if past else set[str]()
         self._first: dict[str, str] = {}
@@ -125,7 +152,9 @@ def _gone(old: PastReview, new: PastReview) -> Iterator[Finding]:
             continue
         if finding.resource and finding.resource not in covered and finding.resource in old.resources:
             continue
-        known = finding.detector in assessed
+        known = finding.detector in assessed and not (
+            finding.resource in new.unread if finding.resource else new.unread
+        )
         yield replace(finding, state=FindingState.FIXED if known else FindingState.UNKNOWN)
 
 

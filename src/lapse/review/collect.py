@@ -27,7 +27,7 @@ from lapse.review.identities import Identities
 from lapse.review.identity_rules import MAPPING, rules_of
 from lapse.review.imports import PEOPLE, import_folder
 from lapse.review.ledger_rows import read_ledger
-from lapse.review.model import Problem, Snapshot
+from lapse.review.model import NO_TARGET, Problem, Snapshot
 from lapse.review.observed import (
     Explanations,
     access_rows,
@@ -188,7 +188,7 @@ def _write_observations(
         for gap in observation.gaps:
             _gap(writer, observation.resource, gap)
     for resource in sorted(wanted - {o.resource for o in seen}):
-        _gap(writer, resource, inputs.unread.get(resource, "the target was not read for this review"), known=bool(seen))
+        _gap(writer, resource, inputs.unread.get(resource, NO_TARGET), known=bool(seen))
 
 
 def _gap(writer: SnapshotWriter, resource: str, what: str, *, known: bool = True) -> None:

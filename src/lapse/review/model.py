@@ -57,6 +57,10 @@ __all__ = [
 ]
 
 
+NO_TARGET = "the target was not read for this review"
+"""Why nothing was observed of a resource that has no target at all."""
+
+
 class Coverage(StrEnum):
     """How much of a population or window was really read."""
 
@@ -333,11 +337,15 @@ class Adjustments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastReview:
-    """What later reviews must know of one: which detectors were `assessed` over which resources, what they found."""
+    """What later reviews must know of one: which detectors were `assessed` over which resources, what they found.
+
+    `unread` says of resources whose target could not be read why not.
+    """
 
     review_id: str
     at: datetime
     resources: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
     assessed: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     figures: KeyFigures | None = None

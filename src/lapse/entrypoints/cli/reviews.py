@@ -19,6 +19,7 @@ from lapse.entrypoints.cli import review_adjust, review_items, review_packs, rev
 from lapse.entrypoints.cli.commands import Limit, command, group
 from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when
 from lapse.entrypoints.cli.review_figures import HAVE_FIGURES, print_figures
+from lapse.entrypoints.cli.review_looks import print_current
 from lapse.entrypoints.cli.review_options import (
     ByDefault,
     Canaries,
@@ -203,8 +204,23 @@ def show(session: Session, review: ReviewId = "") -> None:
         say(f"next: `lapse review pack {found['id']}` saves the sealed pack")
 
 
-def findings(session: Session, review: ReviewId = "", limit: Limit = 50) -> None:
-    """List what a review found, worst first."""
+def findings(
+    session: Session,
+    review: ReviewId = "",
+    limit: Limit = 50,
+    now: Annotated[bool, typer.Option("--now", help="What is there now, by the last looks between reviews.")] = False,
+    schedule: Annotated[str, typer.Option(metavar="NAME", help="What is there now, of one review that recurs.")] = "",
+    fixed: Annotated[bool, typer.Option("--fixed", help="With --now or --schedule: also what was fixed.")] = False,
+) -> None:
+    """List what a review found, worst first.
+
+    With --now or --schedule what looks at new evidence know: since when each finding is there, when it was seen last.
+    """
+    if now or schedule or fixed:
+        if review:
+            raise InvalidInput("a review is what it was; what is there now is of a schedule", hint="leave REVIEW out")
+        print_current(session, schedule, limit, fixed=fixed)
+        return
     with session.api() as api:
         found = review_of(api, review)
         result = api.get(f"/reviews/{quoted(found['id'])}/result")
