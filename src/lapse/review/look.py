@@ -38,6 +38,7 @@ async def look_at(
     """
     period = schedule.looking_back(desk.clock.now())
     scope = parse_scope(schedule.scope, period, review_id=look_id, frameworks=schedule.frameworks)
+    scope.check_people(await desk.store.read(lambda reader: reader.catalog()))
     folder = _folder_of(desk, schedule.name) / look_id
     snapshot = await freeze(desk, scope, given, folder)
     result = run_stages(desk.engine, snapshot)

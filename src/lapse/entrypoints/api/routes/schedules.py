@@ -93,6 +93,7 @@ async def new_schedule(call: Call) -> ReviewSchedule:
     catalog = await call.app.store.read(lambda reader: reader.catalog())
     scope = parse_scope(body.scope, f"{call.control.now():%Y}", frameworks=body.frameworks)
     scope.resources_of(catalog)
+    scope.check_people(catalog)
     check_terms(ReviewTerms(plan=body.plan()), catalog)
     wanted = NewSchedule(
         name=body.name,
