@@ -45,6 +45,9 @@ REMOVAL_LIFE: Lifecycle[RemovalState, RemovalEvent] = Lifecycle(
     },
 )
 
+GIVEN_BACK = "given back"
+"""What an item says whose removal was taken back."""
+
 OPEN = frozenset({RemovalState.ASKED, RemovalState.TAKEN, RemovalState.RETURNING})
 """States from which something is still to be done."""
 

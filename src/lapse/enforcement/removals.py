@@ -15,7 +15,7 @@ from lapse.domain.access import Applied, Assignment, Failed
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import LapseError
 from lapse.domain.grants import GrantState
-from lapse.domain.removals import OPEN, Removal, RemovalEvent, RemovalState
+from lapse.domain.removals import GIVEN_BACK, OPEN, Removal, RemovalEvent, RemovalState
 from lapse.domain.reviews import Item
 from lapse.domain.targets import Drift, DriftKind
 from lapse.enforcement.backoff import next_attempt
@@ -127,7 +127,7 @@ async def _give_back_one(parts: Parts, removal: Removal, natives: dict[str, dict
                 return await _record(parts, removal, _failed(outcomes[0].error), _Said())
     except LapseError as error:
         return await _record(parts, removal, _failed(error.message), _Said())
-    return await _record(parts, removal, _returned, _Said("given back", timed=True))
+    return await _record(parts, removal, _returned, _Said(GIVEN_BACK, timed=True))
 
 
 def _natives(catalog: Catalog, resource: str) -> dict[str, dict[str, str]]:

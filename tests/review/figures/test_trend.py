@@ -40,7 +40,8 @@ def test_registers_and_kept_results_come_together_in_the_order_of_time(tmp_path)
     kept = past("q1", BEFORE, figures=KeyFigures(score=0.25), findings=FINDINGS[:3])
     tables = {
         "reviews": [
-            registered("q2", BEFORE + timedelta(days=90)),
+            registered("q2", BEFORE + timedelta(days=90), due_at=BEFORE + timedelta(days=104)),
+            registered("begun only", BEFORE + timedelta(days=91)),
             registered("q1", BEFORE, sealed_at=BEFORE + timedelta(days=9)),
             registered("q1", BEFORE, resource="my"),
         ],

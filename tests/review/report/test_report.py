@@ -217,6 +217,20 @@ def test_a_decision_that_was_not_carried_out_is_visible(result):
     assert "carried out 2 Oct 2026, 08:32 UTC: login refused, read back" in text
 
 
+def test_endings_of_none_are_no_success(result):
+    nothing_due = replace(result.workflows.lag[0], ended=0, not_ended=0)
+    quiet = replace(result, workflows=replace(result.workflows, lag=(nothing_due,)))
+    text = words_of(render_report(quiet, FACTS))
+    assert "No access was due to end in the period." in text
+    assert "All 0 grants" not in text
+
+
+def test_what_a_target_said_is_set_like_every_other_sentence(result):
+    told = replace(result.items[0], decision=ItemDecision.REVOKE, outcome="`ann` is no member of `dba`")
+    page = render_report(replace(result, items=(told, *result.items[1:])), FACTS)
+    assert "<code>ann</code> is no member of <code>dba</code>" in page
+
+
 def test_a_kept_item_is_not_called_open(result):
     kept = replace(ITEMS[0], decision=ItemDecision.KEEP, carried_out_at=None, outcome="")
     assert "not carried out" not in words_of(render_report(empty(result, items=(kept,)), FACTS))

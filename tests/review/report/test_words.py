@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from lapse.domain.reviews import ItemDecision
 from lapse.review.report import words
+from support.reviews import an_item
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,19 @@ def test_counts():
     assert words.count(1, "finding") == "1 finding"
     assert words.count(12_345, "finding") == "12,345 findings"
     assert words.count(2, "entry", "entries") == "2 entries"
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({}, ""),
+        ({"decision": ItemDecision.KEEP}, ""),
+        ({"decision": ItemDecision.REVOKE}, "not carried out yet"),
+        ({"decision": ItemDecision.REVOKE, "outcome": "given back"}, "given back"),
+        ({"decision": ItemDecision.SHORTEN}, "left to the policy"),
+        ({"decision": ItemDecision.SHORTEN, "until": datetime(2027, 1, 1, tzinfo=UTC)}, "not carried out yet"),
+        ({"decision": ItemDecision.NARROW, "carried_out_at": datetime(2027, 1, 1, tzinfo=UTC)}, "carried out"),
+    ],
+)
+def test_how_far_a_decision_is_carried_out(facts, text):
+    assert words.carried_out(an_item("a", **facts)) == text

@@ -27,7 +27,8 @@ _DAY_S = 86_400
 
 _REVIEWS = """
 SELECT review_id, min(started_at) AS started_at, min(period_start) AS period_start, max(period_end) AS period_end,
-    count(DISTINCT resource) AS resources, max(sealed_at) AS sealed_at
+    count(DISTINCT resource) AS resources, max(sealed_at) AS sealed_at,
+    max(due_at) AS due_at
 FROM reviews
 WHERE started_at < $as_of
 GROUP BY review_id
@@ -75,6 +76,8 @@ def trend(engine: Engine, snapshot: Snapshot, past: Sequence[PastReview], now: P
     points = {one.review_id: _kept(one) for one in past}
     for row in ask(engine, snapshot, _REVIEWS, ["reviews"]):
         known = points.get(row["review_id"])
+        if known is None and row["sealed_at"] is None and row["due_at"] is None:
+            continue  # It was begun, and never came to where anything is known or decided.
         points[row["review_id"]] = _registered(row, known.figures if known else None, known.findings if known else None)
     votes = defaultdict(list)
     for row in ask(engine, snapshot, _DECISIONS, ["review_decisions"]):

@@ -171,8 +171,7 @@ def _item(item: Item) -> Json:
     decided = "not decided"
     if item.decision is not None:
         decided = f"{item.decision} by {item.decided_by}, {words.day(item.decided_at)}"
-        if item.decision != "keep":
-            decided += ", carried out" if item.carried_out_at else ", NOT carried out yet"
+        decided += f", {done.replace('not', 'NOT')}" if (done := words.carried_out(item)) else ""
     return [
         [item.principal or "nobody known", item.account],
         [f"{item.resource} / {item.role}", item.holding],

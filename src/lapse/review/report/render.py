@@ -94,6 +94,7 @@ def _template() -> jinja2.Template:
         "evidence_text",
         "evidence_columns",
         "label",
+        "carried_out",
     ):
         environment.filters[name] = getattr(words, name)
     environment.filters.update(

@@ -182,6 +182,8 @@ def _endings(result: ReviewResult) -> str:
     if not result.workflows.lag:
         return "No access was due to end in the period."
     lag = result.workflows.lag[0]
+    if not lag.ended + lag.not_ended:
+        return "No access was due to end in the period."
     if lag.not_ended:
         due = lag.ended + lag.not_ended
         have = "has" if lag.not_ended == 1 else "have"

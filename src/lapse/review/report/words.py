@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from lapse.domain.data import Json
+from lapse.domain.removals import GIVEN_BACK
+from lapse.domain.reviews import Item, ItemDecision
 from lapse.review.figures.model import UNTIERED
 
 _MS_STEPS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
@@ -47,6 +49,17 @@ def lag(ms: int) -> str:
             value = ms / size
             return f"{value:.0f} {unit}" if value >= 10 or value == round(value) else f"{value:.1f} {unit}"  # noqa: PLR2004
     return f"{ms} ms"
+
+
+def carried_out(item: Item) -> str:
+    """How far the decision on an item is carried out; empty where there is nothing to do."""
+    if item.decision is None or item.decision is ItemDecision.KEEP:
+        return ""
+    if item.carried_out_at or item.outcome == GIVEN_BACK:
+        return "carried out" if item.carried_out_at else GIVEN_BACK
+    if item.decision is ItemDecision.SHORTEN and item.until is None:
+        return "left to the policy"
+    return "not carried out yet"
 
 
 def duration(value: timedelta | None) -> str:
