@@ -104,3 +104,39 @@ async def test_what_recurs_is_put_on_the_schedule_and_taken_off(office):
     assert [one["name"] for one in (await bob.get("/review-schedules")).json()["items"]] == ["prod"]
     assert (await bob.post("/review-schedules/prod/remove", json={})).status_code in {200, 204}
     assert (await bob.get("/review-schedules")).json()["items"] == []
+
+
+async def test_a_schedule_is_looked_at_and_says_what_is_there(office):
+    bob = await acting(office, "bob", Scope.REVIEW)
+    auditor = await acting(office, "root", Scope.AUDIT)
+    made = await bob.post("/review-schedules", json={"name": "prod", "scope": "all", "continuous": True})
+    assert (made.json()["look"], made.json()["missed"]) == (None, [])
+    assert (await auditor.get("/review-schedules/prod/findings")).json()["items"] == []
+    assert (await auditor.post("/review-schedules/prod/looks", json={})).status_code == 403
+    assert (await bob.post("/review-schedules/other/looks", json={})).status_code == 404
+    office.target.target.grant("dave_login", "app_writer")
+    looked = (await bob.post("/review-schedules/prod/looks", json={})).json()
+    assert {one["finding"]["state"] for one in looked["changed"]} == {"new"}
+    shown = (await auditor.get("/review-schedules/prod")).json()
+    assert shown["look"] == looked["schedule"]["look"]
+    rows = (await auditor.get("/review-schedules/prod/findings")).json()["items"]
+    assert {row["last_seen"] for row in rows} == {shown["look"]["at"]}
+    assert len(rows) == sum(shown["look"]["counts"].values()) == len(looked["changed"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"people": "/none.csv"}, {"sources": ["cloudtrail=/none"]}, {"sources": ["nothing"]}, {"imports": "/none"}],
+)
+async def test_a_schedule_reads_only_what_is_there(office, given):
+    bob = await acting(office, "bob", Scope.REVIEW)
+    refused = await bob.post("/review-schedules", json={"name": "prod", "scope": "all", **given})
+    assert refused.status_code in {404, 422}, refused.text
+
+
+async def test_only_a_period_that_was_missed_is_made_up_for(office):
+    bob = await acting(office, "bob", Scope.REVIEW)
+    await bob.post("/review-schedules", json={"name": "prod", "scope": "all"})
+    refused = await bob.post("/review-schedules/prod/missed", json={"period": "2026-01-01..2026-03-31"})
+    assert refused.status_code == 404
+    assert (await bob.get("/reviews")).json()["items"] == []
