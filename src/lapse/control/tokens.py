@@ -1,4 +1,4 @@
-"""API tokens: issue, revoke, and find the actor behind one.
+"""API tokens: issue, revoke, find the actor behind one, and see that somebody who left acts no more.
 
 A token is `lapse_` and 43 characters (256 random bits, base64url). Only its SHA-256 is kept: the token has full
 entropy, so a slow hash would protect nothing, and the digest is looked up by equality on an index.
@@ -18,6 +18,7 @@ from lapse.domain.actors import Actor, Scope, Token
 from lapse.domain.data import to_data
 from lapse.domain.errors import InvalidInput, Refused
 from lapse.domain.names import check_name, check_text
+from lapse.domain.principals import PrincipalKind
 from lapse.ledger.entry import Entry
 from lapse.ports import Transaction
 
@@ -84,6 +85,23 @@ async def actor_of(control: Control, secret: str, *, via: str) -> Actor:
     if token is None or not known or token.revoked_at is not None or token.expires_at <= now:
         raise Refused("the token is not valid", hint="ask an administrator for a new one")
     return Actor(name=token.principal, scopes=token.scopes, via=via)
+
+
+async def require_active(control: Control, actor: Actor) -> None:
+    """Somebody who left acts no more: neither under a second name of theirs, nor through an agent they answer for.
+
+    A principal that the catalog does not know, such as the first administrator, cannot have left it.
+
+    Raises:
+        Refused: the actor is known, and has left.
+    """
+    catalog = await control.store.read(lambda reader: reader.catalog())
+    known = catalog.principals.get(actor.name)
+    if known is None:
+        return
+    is_person = known.kind is PrincipalKind.PERSON
+    if not catalog.may_hold(known.name) or (is_person and catalog.person_of(known.name) is None):
+        raise Refused(f"`{actor.name}` is not active", hint="somebody who left acts no more")
 
 
 def digest(secret: str) -> str:

@@ -7,12 +7,10 @@ import ipaddress
 from starlette.requests import Request
 
 from lapse.bootstrap.app import App
-from lapse.control.tokens import actor_of
+from lapse.control.tokens import actor_of, require_active
 from lapse.domain.actors import Actor, Scope
-from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Refused
 from lapse.domain.names import check_name
-from lapse.domain.principals import Principal, PrincipalKind
 from lapse.entrypoints.api.problems import ProblemError
 
 LOCAL_SCOPES = frozenset({Scope.REQUEST, Scope.APPROVE, Scope.REVIEW, Scope.AUDIT})
@@ -30,18 +28,11 @@ async def acting(app: App, request: Request) -> Actor:
         Refused: the call names a local user where that is not possible.
     """
     actor = await _named(app, request)
-    catalog = await app.store.read(lambda reader: reader.catalog())
-    known = catalog.principals.get(actor.name)
-    # A principal that the catalog does not know, e.g. the first administrator, cannot have left it.
-    if known is not None and not _may_act(catalog, known):
-        raise _not_authenticated(f"`{actor.name}` is not active", "somebody who left acts no more")
+    try:
+        await require_active(app.control, actor)
+    except Refused as error:
+        raise _not_authenticated(error.message, error.hint) from None
     return actor
-
-
-def _may_act(catalog: Catalog, principal: Principal) -> bool:
-    """Itself, for a person's second identity also the person, and for an agent also its sponsor."""
-    is_person = principal.kind is PrincipalKind.PERSON
-    return catalog.may_hold(principal.name) and (not is_person or catalog.person_of(principal.name) is not None)
 
 
 async def _named(app: App, request: Request) -> Actor:

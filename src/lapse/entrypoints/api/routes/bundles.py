@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from lapse.control import prepared, requests
 from lapse.control.grants import release_all
+from lapse.control.visibility import parties_of, require_sight_of
 from lapse.domain.errors import NotFound
 from lapse.domain.grants import Grant
 from lapse.domain.requests import Request
 from lapse.entrypoints.api.operations import Call, Listing, Routes
 from lapse.entrypoints.api.routes.asking import Bundle, FillingBody, NewBundleBody
-from lapse.entrypoints.api.visibility import parties_of, require_sight_of
 from lapse.ports import Reader
 
 ROUTES = Routes("requests")

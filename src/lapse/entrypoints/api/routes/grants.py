@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lapse.control import grants, requests
+from lapse.control.visibility import only_own, parties_of, require_sight_of
 from lapse.domain.durations import parse_duration
 from lapse.domain.grants import Grant, GrantState
 from lapse.domain.requests import Request
 from lapse.entrypoints.api.operations import Body, Call, Listing, Paging, Routes, page_of
 from lapse.entrypoints.api.routes.asking import TicketBody
 from lapse.entrypoints.api.routes.requests import ReasonBody
-from lapse.entrypoints.api.visibility import only_own, parties_of, require_sight_of
 from lapse.ports import Reader
 
 ROUTES = Routes("grants")

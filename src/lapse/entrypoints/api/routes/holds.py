@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lapse.control.holds import decide_hold
+from lapse.control.visibility import SEES_ALL, parties_of, require_sight_of
 from lapse.domain.holds import Hold, HoldState
 from lapse.entrypoints.api.operations import Body, Call, Listing, Paging, Routes, page_of
-from lapse.entrypoints.api.visibility import SEES_ALL, parties_of, require_sight_of
 from lapse.ports import Reader
 
 ROUTES = Routes("sessions")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lapse.control import decisions, requests
 from lapse.control.inbox import standing_of
+from lapse.control.visibility import only_own, parties_of, require_sight_of
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.grants import Grant
 from lapse.domain.recurrence import MOST_OCCURRENCES
@@ -14,7 +15,6 @@ from lapse.domain.requests import Request, RequestState, Verdict
 from lapse.entrypoints.api.operations import Body, Call, Listing, Paging, Routes, page_of
 from lapse.entrypoints.api.routes.asking import NewRequestBody
 from lapse.entrypoints.api.standing import RequestDetail, request_detail
-from lapse.entrypoints.api.visibility import only_own, parties_of, require_sight_of
 from lapse.policy import Evaluation, explain_lines
 from lapse.ports import Page, Reader
 

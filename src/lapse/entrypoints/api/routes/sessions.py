@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lapse.control.sessions import kill_session
+from lapse.control.visibility import only_own, parties_of, require_sight_of
 from lapse.domain.sessions import Session, SessionState
 from lapse.entrypoints.api.operations import Call, Listing, Paging, Routes, page_of
 from lapse.entrypoints.api.routes.requests import ReasonBody
-from lapse.entrypoints.api.visibility import only_own, parties_of, require_sight_of
 from lapse.ports import Reader
 
 ROUTES = Routes("sessions")

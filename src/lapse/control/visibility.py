@@ -1,6 +1,7 @@
 """Who may read what: those who decide, review, audit or administer see everybody's; others see their own.
 
-Own is what one asked for or has under any name, and what the agents and services have that one answers for.
+Own is what one asked for or has under any name, and what the agents and services have that one answers for. Called by
+the entry points when they read.
 """
 
 from __future__ import annotations
