@@ -323,6 +323,7 @@ async def test_after_an_absence_the_latest_period_is_reviewed_and_the_missed_one
     assert [entry.type for entry in await watch.entries("schedule.")] == [
         "schedule.added", "schedule.missed", "schedule.started",
     ]  # fmt: skip
+    assert [one.kind for one in await watch.notices()].count(NoticeKind.REVIEW_MISSED) == 1
     made = await start_missed(watch.app, BOB, "prod", "2026-04-01..2026-06-30")
     assert (await watch.schedule()).missed == ("2026-01-01..2026-03-31",)
     with pytest.raises(NotFound):

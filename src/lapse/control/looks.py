@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lapse.control.context import Control
-from lapse.control.notices import post
+from lapse.control.schedules import tell_of
 from lapse.domain.actors import Actor
-from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Conflict
 from lapse.domain.looks import THERE, KnownChange, KnownFinding, Look
 from lapse.domain.names import shown
-from lapse.domain.notices import Notice, NoticeKind
+from lapse.domain.notices import NoticeKind
 from lapse.domain.reviews import FindingState, Severity
 from lapse.domain.schedules import ReviewSchedule
 from lapse.ledger.entry import Entry, changed, created
@@ -67,7 +66,7 @@ async def note_failed_look(control: Control, actor: Actor, before: ReviewSchedul
         await tx.append([changed("look.failed", found, after, f"schedule:{found.name}", at=now, actor=actor.name)])
         if found.failure is None:
             text = f"looking at new evidence of `{found.name}` failed, and is tried again: {reason}"
-            await _tell(control, tx, after, NoticeKind.LOOK_FAILED, text)
+            await tell_of(control, tx, after, NoticeKind.LOOK_FAILED, text)
         return True
 
     return await control.store.write(work)
@@ -101,7 +100,7 @@ async def _tell_of_news(
         f"new evidence of `{schedule.name}`: new, back again or graver are {counted}; fixed are {fixed}; "
         f"the worst is {worst.detector}, {worst.summary}"
     )
-    await _tell(control, tx, schedule, NoticeKind.FINDINGS_NEW, text)
+    await tell_of(control, tx, schedule, NoticeKind.FINDINGS_NEW, text)
 
 
 def _graver(one: KnownFinding, changes: Sequence[KnownChange]) -> bool:
@@ -116,15 +115,3 @@ def _graver(one: KnownFinding, changes: Sequence[KnownChange]) -> bool:
 def _by_severity(found: Sequence[KnownFinding]) -> list[tuple[str, int]]:
     numbers = [(str(one), sum(f.finding.severity is one for f in found)) for one in Severity]
     return [(name, number) for name, number in numbers if number]
-
-
-async def _tell(control: Control, tx: Transaction, schedule: ReviewSchedule, kind: NoticeKind, text: str) -> None:
-    to = _looked_after_by(schedule, await tx.catalog())
-    notice = Notice(kind=kind, subject=f"schedule:{schedule.name}", to=to, text=text, at=control.now())
-    await post(control, tx, [notice])
-
-
-def _looked_after_by(schedule: ReviewSchedule, catalog: Catalog) -> tuple[str, ...]:
-    """Who put the review on the schedule, and who is asked where there is nobody else."""
-    fallback = catalog.persons_in(schedule.plan.fallback) if schedule.plan.fallback else frozenset[str]()
-    return tuple(sorted({catalog.person_of(schedule.created_by) or schedule.created_by, *fallback}))

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lapse.control.context import Control
+from lapse.control.notices import post
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import Conflict
 from lapse.domain.names import check_name, check_text
+from lapse.domain.notices import Notice, NoticeKind
 from lapse.domain.reviews import Review, ReviewPlan
 from lapse.domain.schedules import GivenFiles, ReviewSchedule, first_after
 from lapse.ledger.entry import Entry, changed, created
@@ -97,6 +99,9 @@ async def note_started(control: Control, tx: Transaction, review: Review, due_at
     await tx.save_schedule(after)
     if ready != before:
         await tx.append([changed("schedule.missed", before, ready, subject, at=now, actor=_CLOCK)])
+        periods = ", ".join(ready.missed[len(before.missed) :])
+        text = f"no server ran when {periods} of `{before.name}` were to be reviewed; each can be started by hand"
+        await tell_of(control, tx, after, NoticeKind.REVIEW_MISSED, text)
     await tx.append([changed("schedule.started", ready, after, subject, at=now, actor=_CLOCK)])
 
 
@@ -113,3 +118,12 @@ async def note_made_up_for(control: Control, tx: Transaction, review: Review) ->
         "schedule.made_up", before, after, f"schedule:{before.name}", at=control.now(), actor=review.started_by
     )
     await tx.append([replace(entry, context={"review": review.id, "period": review.period})])
+
+
+async def tell_of(control: Control, tx: Transaction, schedule: ReviewSchedule, kind: NoticeKind, text: str) -> None:
+    """Tell who put the review on the schedule, and who is asked where there is nobody else."""
+    catalog, name = await tx.catalog(), schedule.created_by
+    fallback = catalog.persons_in(schedule.plan.fallback) if schedule.plan.fallback else frozenset[str]()
+    to = tuple(sorted({catalog.person_of(name) or name, *fallback}))
+    subject = f"schedule:{schedule.name}"
+    await post(control, tx, [Notice(kind=kind, subject=subject, to=to, text=text, at=control.now())])

@@ -30,6 +30,7 @@ class NoticeKind(StrEnum):
     HOLD_ASKED = "hold_asked"
     ITEMS_ASKED = "items_asked"
     ITEMS_REMINDER = "items_reminder"
+    REVIEW_MISSED = "review_missed"
     FINDINGS_NEW = "findings_new"
     LOOK_FAILED = "look_failed"
     TEST = "test"

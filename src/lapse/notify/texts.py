@@ -17,6 +17,7 @@ TITLES = {
     NoticeKind.HOLD_ASKED: "A statement waits for you",
     NoticeKind.ITEMS_ASKED: "Permissions wait for your review",
     NoticeKind.ITEMS_REMINDER: "Permissions still wait for your review",
+    NoticeKind.REVIEW_MISSED: "Periods were not reviewed",
     NoticeKind.FINDINGS_NEW: "New findings",
     NoticeKind.LOOK_FAILED: "New evidence could not be looked at",
     NoticeKind.TEST: "A test of lapse's notices",
