@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lapse.domain.errors import InvalidInput
+from lapse.domain.removals import GIVEN_BACK
 from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm
 from lapse.entrypoints.cli.output import clock, facts, plural, print_json, safe, say, table
 from lapse.entrypoints.cli.review_options import ReviewId, review_of
@@ -173,7 +174,7 @@ def _evidence(one: dict[str, Any]) -> dict[str, str]:
         "recorded": one["usage_coverage"], "peers": one["peers"], "risk": f"{one['risk']} of 100",
         "findings": str(len(one["findings"])) if one["findings"] else "",
         "recommended": f"{one['recommendation']}: {one['recommendation_reason']}",
-        "asked": "; ".join(lines), "decided": _decided(one), "carried out": _carried_out(one),
+        "asked": "; ".join(lines), "decided": _decided(one), **_carried_out(one),
     }  # fmt: skip
 
 
@@ -184,9 +185,11 @@ def _decided(one: dict[str, Any]) -> str:
     return f"{one['decision']} {who}, {clock(one['decided_at'])}: {one['decision_reason']}"
 
 
-def _carried_out(one: dict[str, Any]) -> str:
-    when = f"{clock(one['carried_out_at'])}: " if one["carried_out_at"] else ""
-    return f"{when}{one['outcome']}" if one["outcome"] else ""
+def _carried_out(one: dict[str, Any]) -> dict[str, str]:
+    if one["carried_out_at"]:
+        return {"carried out": f"{clock(one['carried_out_at'])}: {one['outcome']}"}
+    given_back = one["outcome"] == GIVEN_BACK
+    return {"taken back" if given_back else "not carried out": one["outcome"]}
 
 
 def _say_decided(one: dict[str, Any], decision: str) -> None:
@@ -195,10 +198,14 @@ def _say_decided(one: dict[str, Any], decision: str) -> None:
         say(f"  carried out, and seen to be gone at {clock(one['carried_out_at'])}: {safe(one['outcome'])}")
     elif decision in _ENDING and one["outcome"]:
         say(f"  not carried out yet: {safe(one['outcome'])}")
+        if one["holding"] == "inherited":
+            say("  it is held through another role: what gives that one is taken away in the item about it")
     elif one["decision"] is None:
         say(f"  now asked: {safe(', '.join(_turn(one))) or 'nobody is left who may decide it'}")
     elif one["until"]:
         say(f"  until {clock(one['until'])}")
+    elif decision == "shorten":
+        say("  nothing is taken away: step 5 proposes a shorter maximum; with --until it ends on a day")
 
 
 def _turn(one: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ STEPS = {
     "seal": "6, document: report and sealed pack",
 }
 _SEVERITIES = ("critical", "high", "medium", "low")
+_LONGEST_ABOUT = 20
 
 
 @contextmanager
@@ -74,12 +75,15 @@ def print_findings(rows: list[dict[str, Any]]) -> None:
     """One line a finding."""
     table(
         ("SEVERITY", "ID", "STATE", "ABOUT", "WHAT"),
-        (
-            (row["severity"], row["detector"], row["state"], row["resource"] or row["subject"], row["summary"])
-            for row in rows
-        ),
+        ((row["severity"], row["detector"], row["state"], about(row), row["summary"]) for row in rows),
         flexible=4,
     )
+
+
+def about(row: Mapping[str, Any]) -> str:
+    """What a finding is about, short enough to leave room for what it is; the sentence beside it has the whole name."""
+    name = str(row["resource"] or row["subject"])
+    return name if len(name) <= _LONGEST_ABOUT else name[: _LONGEST_ABOUT - 1] + "…"
 
 
 def print_diff(found: dict[str, Any]) -> None:
