@@ -82,7 +82,7 @@ def desk_of(app: App) -> Desk:
         new_id=app.parts.new_id,
         folder=app.home.reviews,
         signer=pack_signer(app.keyring.signer, app.settings.review),
-        engine=partial(new_engine, app.settings.review.engine),
+        engine=partial(new_engine, app.settings.review.engine, app.home.kept if app.settings.review.keep else None),
         observe=observe,
         check_ledger=check_ledger,
         prove=prove,

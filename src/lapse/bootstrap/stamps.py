@@ -27,11 +27,14 @@ _OK = 200
 class ReviewSettings:
     """`engine` is what reviews compute on: `duckdb`, `local` or `spark://HOST:PORT` (both Spark).
 
+    `keep` is whether what a review has computed is kept in the home folder, for the next one over the same evidence.
+
     `timestamp_url` is an RFC 3161 authority that stamps packs (empty: none), whose certificate must lead to one of
     those in `timestamp_roots`, a PEM file.
     """
 
     engine: str = DUCKDB
+    keep: bool = True
     timestamp_url: str = ""
     timestamp_roots: str = ""
 
@@ -55,6 +58,10 @@ TEMPLATE = """
 # What reviews compute on: "duckdb" in this process; "spark://HOST:PORT", a cluster of Spark that sees this home folder
 # under the same path; or "local", Spark on this machine. Spark needs lapse[spark] and Java 17.
 engine = {engine}
+
+# Whether what a review has computed is kept in kept/ of this home folder, so that the next one over the same evidence,
+# or one more day of it, takes a part of the time. It has names of people in it, as evidence does.
+keep = {keep}
 
 # A time-stamp authority (RFC 3161) that stamps sealed packs, and a PEM file with the root its certificate leads to.
 # Empty: packs are not stamped, and nothing is asked. Needs lapse[timestamp].

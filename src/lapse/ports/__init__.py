@@ -6,7 +6,7 @@ Every implementation, fakes included, passes the contract suite of its port (`te
 from __future__ import annotations
 
 from lapse.ports.basics import Clock, Page, Signer
-from lapse.ports.engines import Engine
+from lapse.ports.engines import Engine, WritingEngine
 from lapse.ports.gateway import (
     Admission,
     Attempt,
@@ -59,4 +59,5 @@ __all__ = [
     "TicketSource",
     "Transaction",
     "Upstream",
+    "WritingEngine",
 ]
