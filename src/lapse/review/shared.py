@@ -8,7 +8,7 @@ by `review.sql`; engines may replace a definition by rows that were computed fro
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 SOURCE = "usage"
@@ -72,6 +72,15 @@ _NAMED = {table: re.compile(rf"\b{table.name}\b") for table in SHARED}
 def shared_in(sql: str) -> Iterator[SharedTable]:
     """The shared tables that `sql` names."""
     return (table for table, pattern in _NAMED.items() if pattern.search(sql))
+
+
+def with_heads(sql: str, heads: Iterable[str] = ()) -> str:
+    """`sql` with `heads` (named queries, for a `WITH`) and the definitions of the shared tables it names in front."""
+    front = ",\n".join([*heads, *(table.definition for table in shared_in(sql))])
+    sql = sql.lstrip()
+    if not front:
+        return sql
+    return f"WITH {front},\n{sql[5:]}" if sql[:5].upper() == "WITH " else f"WITH {front}\n{sql}"
 
 
 def words_of(sql: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from lapse.ports import Engine
 from lapse.review.columns import Kind
 from lapse.review.evidence import TABLES
 from lapse.review.model import Snapshot, SnapshotManifest
-from lapse.review.shared import shared_in
+from lapse.review.shared import with_heads
 
 _SQL_TYPES = {Kind.TEXT: "VARCHAR", Kind.INT: "BIGINT", Kind.BOOL: "BOOLEAN", Kind.TIME: "TIMESTAMPTZ"}
 
@@ -40,13 +40,7 @@ islands AS (
 
 def with_absent(sql: str, tables: Iterable[str], manifest: SnapshotManifest) -> str:
     """`sql`, with each of `tables` that the snapshot lacks in front as an empty one, and the shared ones it names."""
-    heads = [f"{name} AS ({_empty(name)})" for name in tables if name not in manifest.present]
-    heads += [table.definition for table in shared_in(sql)]
-    sql = sql.lstrip()
-    if not heads:
-        return sql
-    front = ",\n".join(heads)
-    return f"WITH {front},\n{sql[5:]}" if sql[:5].upper() == "WITH " else f"WITH {front}\n{sql}"
+    return with_heads(sql, [f"{name} AS ({_empty(name)})" for name in tables if name not in manifest.present])
 
 
 def ask(
