@@ -165,6 +165,7 @@ def review_files(
     folder = given.imports or next((wanted.path for wanted in given.sources), Path("files"))
     name = check_name("".join(c if c.isalnum() else "-" for c in folder.name.lower()).strip("-") or "files")
     scope = parse_scope("all", period, review_id=_review_id(name, at))
+    scope.check_begun(at)
     on_stage("collect")
     with _whole_or_gone(out / scope.review_id):
         snapshot = collect_imports(_inputs(given), scope, out / scope.review_id / "snapshot", at)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lapse.entrypoints.cli.output import note, plural, print_json, say, table
+from lapse.entrypoints.cli.output import note, plural, print_json, safe, say, table
 from lapse.entrypoints.cli.session import Session
 
 STEPS = {
@@ -125,10 +125,21 @@ def not_read(result: dict[str, Any]) -> list[tuple[str, int, str]]:
     manifest = result["snapshot"]["manifest"]
     sources = [(f"{one['kind']} {one['place']}", one["rejected"], *one["examples"][:1]) for one in manifest["sources"]]
     tables = [(f"{one['table']} of {one['source']}", one["rejected"]) for one in manifest["tables"]]
-    return [(what, count, example[0] if example else "") for what, count, *example in (*sources, *tables) if count]
+    files = [(one["source"], 0, one["what"], *one["examples"][:1]) for one in manifest["problems"] if _of_a_file(one)]
+    found = [one for one in (*sources, *tables) if one[1]] + files
+    return [(what, count, ", such as ".join(said)) for what, count, *said in found]
+
+
+def _of_a_file(problem: Mapping[str, Any]) -> bool:
+    """Whether it is about a file that was given and that no table counts: not read to its end, or not taken at all."""
+    counted = problem["rows"] and problem["table"] != "people"
+    return str(problem["source"]).endswith((".csv", ".parquet")) and not counted
 
 
 def say_not_read(result: dict[str, Any]) -> None:
     """What was given and could not be read, with the first example of each."""
     for what, count, example in not_read(result):
-        note(f"not read of {what}: {plural(count, 'record')}" + (f", such as {example}" if example else ""))
+        if count:
+            note(f"not read of {what}: {plural(count, 'record')}" + (f", such as {example}" if example else ""))
+        else:
+            note(f"not all read of {safe(what)}: {safe(example)}")
