@@ -46,6 +46,7 @@ def register(review: typer.Typer) -> None:
     command(schedule, "list")(list_schedules)
     command(schedule, "show")(show)
     command(schedule, "add")(add)
+    command(schedule, "change")(change)
     command(schedule, "look")(look)
     command(schedule, "start")(start)
     command(schedule, "remove")(remove)
@@ -78,7 +79,7 @@ def list_schedules(session: Session) -> None:
 
 
 def show(session: Session, name: Name) -> None:
-    """Show when a review recurs, what it missed, and how the last look at new evidence went."""
+    """Show one: when it is due, what it missed, how it looked last."""
     with session.api() as api:
         found = api.get(f"/review-schedules/{quoted(name)}")
     if session.json:
@@ -104,6 +105,29 @@ def show(session: Session, name: Name) -> None:
         say(f"next: `lapse review findings --schedule {safe(name)}` lists what is there")
     elif not found["failure"]:
         say(f"next: `lapse review schedule look {safe(name)}` looks at the evidence now")
+
+
+def change(
+    session: Session,
+    name: Name,
+    continuous: Annotated[
+        bool, typer.Option("--continuous/--not-continuous", help="Look at new evidence every day, or no more.")
+    ],
+) -> None:
+    """Have new evidence looked at every day, or no more.
+
+    What is known of findings stays.
+    """
+    with session.api() as api:
+        made = api.post(f"/review-schedules/{quoted(name)}/continuous", {"continuous": continuous})
+    if session.json:
+        print_json(made)
+    elif made["continuous"]:
+        say(f"a server looks at new evidence of `{safe(name)}` every day")
+    else:
+        say(
+            f"new evidence of `{safe(name)}` is looked at when somebody asks: `lapse review schedule look {safe(name)}`"
+        )
 
 
 def look(session: Session, name: Name) -> None:
