@@ -61,6 +61,14 @@ def test_a_finding_is_shown_by_its_name_and_accepted_until_a_day(program, adjust
     assert "the review found nothing that is called `0000`" in program.run(*accept, "0000", expect=4).err
 
 
+def test_a_name_without_room_is_broken_after_a_slash(program, adjusted):
+    listed = program.run("review", "items").out
+    assert max(map(len, listed.splitlines())) <= 80
+    program.environment["COLUMNS"] = "74"
+    narrow = [line.split() for line in program.run("review", "items").out.splitlines()]
+    assert ["reader"] in narrow
+
+
 def test_a_review_with_undecided_items_is_sealed_only_after_a_yes(program, adjusted):
     shown = program.run("review", "show").out
     assert f"next: `lapse review items {adjusted} --undecided` shows what 2 decisions wait for\n" in shown

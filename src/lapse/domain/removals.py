@@ -45,6 +45,9 @@ REMOVAL_LIFE: Lifecycle[RemovalState, RemovalEvent] = Lifecycle(
     },
 )
 
+MANUAL = "remove it there, then run the review again"
+"""What is left to do where lapse does not manage a role."""
+
 GIVEN_BACK = "given back"
 """What an item says whose removal was taken back."""
 

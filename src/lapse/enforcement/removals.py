@@ -15,7 +15,7 @@ from lapse.domain.access import Applied, Assignment, Failed
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import LapseError
 from lapse.domain.grants import GrantState
-from lapse.domain.removals import GIVEN_BACK, OPEN, Removal, RemovalEvent, RemovalState
+from lapse.domain.removals import GIVEN_BACK, MANUAL, OPEN, Removal, RemovalEvent, RemovalState
 from lapse.domain.reviews import Item
 from lapse.domain.targets import Drift, DriftKind
 from lapse.enforcement.backoff import next_attempt
@@ -81,7 +81,7 @@ async def _take(parts: Parts, resource: str, removals: Sequence[Removal]) -> lis
 def _unmanaged(removal: Removal, natives: dict[str, dict[str, str]]) -> str:
     """Why lapse cannot carry this out, if it cannot: the catalog does not know one of its roles (any more)."""
     if removal.role not in natives:
-        return f"not managed by lapse on {removal.resource}: remove it there, then run the review again"
+        return f"not managed by lapse on {removal.resource}: {MANUAL}"
     if removal.instead and removal.instead not in natives:
         return f"`{removal.instead}` is not managed by lapse on {removal.resource}: add it to the catalog, or undo this"
     return ""

@@ -37,10 +37,14 @@ def items(
     mine: Annotated[bool, typer.Option("--mine", help="Only what you are asked about now.")] = False,
     limit: Limit = 30,
 ) -> None:
-    """List the permissions to decide on, riskiest first."""
+    """List the permissions to decide on, riskiest first.
+
+    With --mine and no REVIEW, those of all open reviews.
+    """
     with session.api() as api:
         found = review_of(api, review)
-        rows = api.get(f"/reviews/{quoted(found['id'])}/items", undecided=undecided, mine=mine)["items"]
+        asked_in = [found] if review or not mine else _open_reviews(api) or [found]
+        rows = [row for one in asked_in for row in _items_of(api, one["id"], undecided=undecided, mine=mine)]
     if session.json:
         print_json(rows[:limit])
         return
@@ -51,10 +55,11 @@ def items(
     table(("ITEM", "WHO", "HOLDS", "USED", "ASKED", "DECISION"), map(_row, rows[:limit]), flexible=2)
     if len(rows) > limit:
         say(f"{len(rows) - limit} more; `--limit` shows them")
-    if found["state"] == "sealed":
+    if asked_in == [found] and found["state"] == "sealed":
         say("the review is sealed; `lapse review start` opens one whose items can be decided")
     else:
-        say("next: `lapse review item ITEM` shows the evidence, `lapse review decide ITEM keep|revoke` decides")
+        say("next: `lapse review item ITEM` shows the evidence, and")
+        say("  `lapse review decide ITEM keep|revoke` decides")
 
 
 def item(session: Session, item: Item) -> None:
@@ -153,6 +158,15 @@ def sample(
         return
     table(("ITEM", "WHO", "HOLDS", "USED", "ASKED", "DECISION"), map(_row, rows), flexible=2)
     say(f"the {len(rows)} items with the smallest SHA-256 of the seed `{safe(seed)}`, a zero byte and their id")
+
+
+def _open_reviews(api: Api) -> list[dict[str, Any]]:
+    return [one for one in api.get("/reviews")["items"] if one["state"] != "sealed"]
+
+
+def _items_of(api: Api, review: str, *, undecided: bool, mine: bool) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = api.get(f"/reviews/{quoted(review)}/items", undecided=undecided, mine=mine)["items"]
+    return rows
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
