@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lapse.domain.errors import InvalidInput
+from lapse.domain.errors import InvalidInput, Unavailable
 from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.engines.kept import KeptEngine
 from lapse.review.evidence import TABLES
 from lapse.review.shared import SHARED, TOTALS
+from support.spark import needs_spark, spark_engine
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 SCHEMA = TABLES["usage"].schema()
@@ -258,15 +259,50 @@ def test_few_versions_of_a_shared_table_are_kept(tmp_path):
     assert len(list((tmp_path / "kept").glob("usage_totals-*.parquet"))) == 4
 
 
-def test_sums_do_not_overflow(tmp_path):
-    """Counts of pieces are added as whole numbers of 64 bits, far from their end, on every engine."""
-    pieces = pa.table({name: pa.array([None, None], pa.string()) for name in ("grant_id", "resource", "account")})
-    pieces = pieces.append_column("principal", pa.array([None, None], pa.string()))
-    pieces = pieces.append_column("uses", pa.array([2**61, 2**61], pa.int64()))
+def totals_of(file, uses):
+    """A piece with rows of one account, used so many times."""
+    nothing = pa.array([None] * len(uses), pa.string())
+    columns = dict.fromkeys(("grant_id", "resource", "account", "principal"), nothing)
+    columns["uses"] = pa.array(uses, pa.int64())
     for name in ("first_started_at", "last_started_at", "last_ended_at", "last_used_at"):
-        pieces = pieces.append_column(name, pa.array([AT, None], pa.timestamp("us", tz="UTC")))
-    pq.write_table(pieces.append_column("address", pa.array(["a", "b"])), tmp_path / "p.parquet")
+        columns[name] = pa.array([AT] + [None] * (len(uses) - 1), pa.timestamp("us", tz="UTC"))
+    pq.write_table(pa.table({**columns, "address": nothing}), file)
+    return file
+
+
+def test_counts_are_added_up_exactly(tmp_path):
     engine = DuckDbEngine()
-    engine.register("p1", str(tmp_path / "p.parquet"))
+    engine.register("p1", str(totals_of(tmp_path / "p.parquet", [2**61, 2**61 + 1])))
     (row,) = engine.query(TOTALS.merged(["p1"]))
-    assert (row["uses"], row["first_started_at"], row["address"]) == (2**62, AT, "b")
+    assert (row["uses"], row["first_started_at"]) == (2**62 + 1, AT)
+
+
+def test_a_sum_beyond_64_bits_is_an_error_and_no_number(tmp_path):
+    engine = DuckDbEngine()
+    engine.register("p1", str(totals_of(tmp_path / "p.parquet", [2**62, 2**62])))
+    with pytest.raises(InvalidInput, match="out of range"):
+        engine.query(TOTALS.merged(["p1"]))
+
+
+@needs_spark
+@pytest.mark.usefixtures("spark")
+@pytest.mark.timeout(280)
+def test_spark_keeps_the_same_rows_and_sums_as_far(tmp_path):
+    rows = [use(name, minute=n, grant=g) for n in range(4) for name, g in (("ann", "g1"), ("bob", None))]
+    engines = []
+    for number in (6, 8):
+        file = write_usage(tmp_path / str(number), rows[:number])
+        engine = KeptEngine(spark_engine(), tmp_path / "kept", least_rows=1, least_seconds=0.0)
+        engine.register("usage", file)
+        for sql in ASK.values():
+            asked = sql.replace("ORDER BY ALL", "ORDER BY resource, account")
+            found, expected = engine.query(asked), plain(file).query(asked)
+            assert sorted(map(repr, found)) == sorted(map(repr, expected))
+        engines.append(engine)
+    engines[-1]._inner.register("p1", str(totals_of(tmp_path / "p.parquet", [2**61, 2**61])))
+    assert engines[-1]._inner.query(TOTALS.merged(["p1"]))[0]["uses"] == 2**62
+    engines[-1]._inner.register("p2", str(totals_of(tmp_path / "q.parquet", [2**62, 2**62])))
+    with pytest.raises((InvalidInput, Unavailable)):
+        engines[-1]._inner.query(TOTALS.merged(["p2"]))
+    for engine in engines:
+        engine.close()
