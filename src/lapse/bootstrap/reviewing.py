@@ -19,6 +19,7 @@ from lapse.bootstrap.apart import apart
 from lapse.bootstrap.app import App
 from lapse.bootstrap.effects import effects_of
 from lapse.bootstrap.engines import DUCKDB, new_engine
+from lapse.bootstrap.snapshots import snapshot_store
 from lapse.bootstrap.stamps import pack_signer
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.domain.access import Observation
@@ -88,6 +89,7 @@ def desk_of(app: App) -> Desk:
         prove=prove,
         detectors=app.home.detectors if app.home.detectors.is_dir() else None,
         consequences=partial(_consequences, app),
+        snapshots=snapshot_store(app.settings.review.snapshots, app.settings.review.snapshots_endpoint),
     )
 
 

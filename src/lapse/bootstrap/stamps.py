@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lapse.bootstrap.engines import DUCKDB, check_engine
+from lapse.bootstrap.snapshots import check_snapshots
 from lapse.domain.errors import InvalidInput, Unavailable
 from lapse.domain.names import shown
 
@@ -31,16 +32,22 @@ class ReviewSettings:
 
     `timestamp_url` is an RFC 3161 authority that stamps packs (empty: none), whose certificate must lead to one of
     those in `timestamp_roots`, a PEM file.
+
+    `snapshots` is where the evidence of reviews is kept besides the home folder, `s3://BUCKET/PREFIX` (empty: nowhere);
+    `snapshots_endpoint` is the address of a store that is not AWS's.
     """
 
     engine: str = DUCKDB
     keep: bool = True
     timestamp_url: str = ""
     timestamp_roots: str = ""
+    snapshots: str = ""
+    snapshots_endpoint: str = ""
 
     def check(self) -> None:
         """Raise `InvalidInput` if they cannot be meant."""
         check_engine(self.engine, "`engine` in [review]")
+        check_snapshots(self.snapshots, self.snapshots_endpoint)
         if not self.timestamp_url:
             return
         parts = urlsplit(self.timestamp_url)
@@ -67,6 +74,12 @@ keep = {keep}
 # Empty: packs are not stamped, and nothing is asked. Needs lapse[timestamp].
 timestamp_url = {timestamp_url}
 timestamp_roots = {timestamp_roots}
+
+# Where the evidence of reviews is kept besides this home folder: "s3://BUCKET/PREFIX". Empty: nowhere else. The
+# endpoint is that of a store that is not AWS's, such as "https://minio.example.com:9000". Credentials are AWS's usual
+# ones, of the environment, ~/.aws or the machine's role; none belong into this file.
+snapshots = {snapshots}
+snapshots_endpoint = {snapshots_endpoint}
 """
 
 

@@ -22,6 +22,7 @@ from lapse.ports.gateway import (
 from lapse.ports.ledger_store import LedgerStore, NextBatch
 from lapse.ports.notices import Notifier
 from lapse.ports.policies import Directory, PolicyVersion, Rotas, TicketSource
+from lapse.ports.snapshots import SnapshotStore
 from lapse.ports.store import Reader, Store, Transaction
 from lapse.ports.store_gateway import GatewayReader, GatewayWriter
 from lapse.ports.store_reviews import ReviewReader, ReviewWriter
@@ -54,6 +55,7 @@ __all__ = [
     "ReviewWriter",
     "Rotas",
     "Signer",
+    "SnapshotStore",
     "SshCertificateOrder",
     "Store",
     "TicketSource",
