@@ -54,7 +54,7 @@ async def look_at(
         findings=known_hash(after, now.at),
         counts=counts(after, now.at),
         assessed=len(now.assessed),
-        not_assessed=tuple(run.detector for run in found.runs if run.status is RunStatus.NOT_ASSESSED),
+        not_assessed=tuple(sorted(run.detector for run in found.runs if run.status is RunStatus.NOT_ASSESSED)),
         unread=now.unread,
     )
     return Seen(look=look, changes=changes)

@@ -9,12 +9,11 @@ import typer
 
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.entrypoints.cli.commands import command
-from lapse.entrypoints.cli.output import facts, note, print_json, safe, say, table
+from lapse.entrypoints.cli.output import clock, facts, note, print_json, safe, say, table, when
+from lapse.entrypoints.cli.review_looks import SHOWN, known_by_looks
 from lapse.entrypoints.cli.review_output import about, findings_of, print_diff
 from lapse.entrypoints.cli.session import Api, Session, quoted
 
-SHOWN = 12
-"""Digits of a fingerprint that listings show."""
 _BEFORE_AUDIT = {"started", "collected"}
 _MOST_ROWS = 20
 
@@ -43,7 +42,8 @@ def finding(
             "finding": found["fingerprint"], "what": found["summary"], "severity": found["severity"],
             "detector": f"{found['detector']}, {found['title']} ({found['confidence']})",
             "resource": found["resource"], "who": found["principal"],
-            "state": found["state"], "first found": found["first_found"], "data used": found["coverage"],
+            "state": found["state"], "first found": found["first_found"], "by looks": _by_looks(found.get("looks")),
+            "data used": found["coverage"],
             "evidence for": ", ".join(found["clauses"]), "do": found["remediation"],
             "clears if": found["would_clear"],
         }
@@ -57,6 +57,13 @@ def finding(
     say(f"next: do that, or `lapse exception add --finding {found['fingerprint'][:SHOWN]}` accepts it until a day")
 
 
+def _by_looks(known: dict[str, Any] | None) -> str:
+    """What looks between reviews know of it."""
+    if not known:
+        return ""
+    return f"{known['state']} at `{known['schedule']}`, since {clock(known['since'])}, seen {when(known['last_seen'])}"
+
+
 def finding_named(api: Api, name: str, review: str = "") -> dict[str, Any]:
     """The one finding of a review (the newest that has any) whose fingerprint begins like this."""
     rows = [row for row in _found(api, review) if name and row["fingerprint"].startswith(name.lower())]
@@ -68,10 +75,15 @@ def finding_named(api: Api, name: str, review: str = "") -> dict[str, Any]:
 
 
 def _found(api: Api, review: str) -> list[dict[str, Any]]:
-    known = [{"id": review}] if review else api.get("/reviews")["items"]
-    for one in known:
-        if review or one["state"] not in _BEFORE_AUDIT:
-            return findings_of(api.get(f"/reviews/{quoted(one['id'])}/result"))
+    """What one review found; or what the newest found, and what looks between reviews know besides."""
+    if review:
+        return findings_of(api.get(f"/reviews/{quoted(review)}/result"))
+    newest = next((one["id"] for one in api.get("/reviews")["items"] if one["state"] not in _BEFORE_AUDIT), None)
+    found = findings_of(api.get(f"/reviews/{quoted(newest)}/result")) if newest else []
+    there, known = {row["fingerprint"] for row in found}, known_by_looks(api)
+    found += [row for name, row in known.items() if name not in there]
+    if newest or found:
+        return [row | {"looks": known.get(row["fingerprint"], {}).get("looks")} for row in found]
     raise NotFound("no review has found anything yet", hint="`lapse review run` goes through all six steps")
 
 
