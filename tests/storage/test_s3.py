@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import trustme
 
 from lapse.domain.errors import InvalidInput, NotFound, Unavailable
 from lapse.storage.s3 import S3Place, S3Snapshots, parse_place
@@ -73,6 +76,35 @@ def test_a_store_that_is_away_is_said_without_the_secret(monkeypatch, tmp_path):
             ask()
         assert "AWS_ACCESS_KEY_ID" in caught.value.hint
         assert SECRET not in caught.value.message + caught.value.hint + repr(away.__dict__)
+
+
+def test_who_asks_may_be_in_a_file(server, store, monkeypatch, tmp_path):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "who").write_text(f"[reviews]\naws_access_key_id = AKIAFILE\naws_secret_access_key = {SECRET}\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "who"))
+    monkeypatch.setenv("AWS_PROFILE", "reviews")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    server.who.clear()
+    assert store.size("rev_1/none") is None
+    assert [re.search(r"Credential=(\w+)/\d+/([\w-]+)/", who).groups() for who in server.who] == [
+        ("AKIAFILE", "eu-central-1")
+    ] * len(server.who)
+    assert server.who
+
+
+def test_an_authority_of_ones_own_is_trusted_where_it_is_named(store, monkeypatch, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    (tmp_path / "sent").write_bytes(b"evidence")
+    store.put("rev_1/tls", tmp_path / "sent")
+    with s3_server(authority.issue_cert("127.0.0.1")) as server:
+        place = parse_place(f"s3://{BUCKET}/lapse/prod", server.address)
+        with pytest.raises(Unavailable, match=r"(?i)certificate|ssl"):
+            S3Snapshots(place).size("rev_1/tls")
+        assert server.calls == []
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        assert S3Snapshots(place).size("rev_1/tls") == len(b"evidence")
 
 
 def test_a_bucket_that_is_none_is_said(server, store, tmp_path):

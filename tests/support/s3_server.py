@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from contextlib import contextmanager
 
@@ -23,12 +24,14 @@ class S3Server:
         self.holding = None
         self.held, self.released = threading.Event(), threading.Event()
         self.calls = []
+        self.who = []
         self.address = ""
         self._app = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environment, answer):
         asked = environment["REQUEST_METHOD"], environment["PATH_INFO"]
         self.calls.append(asked)
+        self.who.append(environment.get("HTTP_AUTHORIZATION", ""))
         if asked[0] == "PUT" and self.holding is not None and asked[1].endswith(self.holding):
             self.held.set()
             self.released.wait()
@@ -64,23 +67,32 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def s3_server():
-    """A server with an empty bucket."""
+def s3_server(certificate=None):
+    """A server with an empty bucket; with a `trustme` certificate, it speaks TLS and what is in it stays as it was."""
     application = S3Server()
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
-    application.address = f"http://127.0.0.1:{server.server_port}"
+    tls = None if certificate is None else _tls(certificate)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet, ssl_context=tls)
+    application.address = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        httpx.post(f"{application.address}/moto-api/reset").raise_for_status()
-        _direct(application.address).create_dir(BUCKET)
+        if tls is None:
+            httpx.post(f"{application.address}/moto-api/reset").raise_for_status()
+            _direct(application.address).create_dir(BUCKET)
         application.calls.clear()
+        application.who.clear()
         yield application
     finally:
         application.heal()
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _tls(certificate):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate.configure_cert(context)
+    return context
 
 
 def _direct(address):
