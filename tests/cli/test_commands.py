@@ -161,6 +161,11 @@ def test_what_came_from_outside_cannot_move_the_cursor(program, tmp_path):
     assert safe(None) == safe("") == "-"
 
 
+def test_an_error_about_a_hostile_name_cannot_move_the_cursor(program):
+    said = program.run("review", "verify", "nope\x1b[2J.zip", expect=4).err
+    assert said.startswith("lapse: there is no `nope\\x1b[2J.zip`\n")
+
+
 def test_a_policy_is_shown_and_explained(program, catalog, tmp_path):
     (tmp_path / "p.yaml").write_text(POLICY)
     program.run("catalog", "apply", str(catalog), "--yes")

@@ -114,6 +114,14 @@ def test_files_of_evidence_that_are_damaged_or_called_wrongly_are_said(anywhere,
     assert "not all read of principals.csv: the file could not be read: it is not UTF-8\n" in out.err
 
 
+def test_what_is_odd_about_records_is_said(anywhere, tmp_path):
+    line = "2036-07-01T09:00:00Z web-1 sshd[4]: Accepted publickey for ann from 10.0.0.1 port 22 ssh2\n"
+    (tmp_path / "auth.log").write_text(line)
+    words = ["review", "run", "--alone", "--source", f"sshd-log={tmp_path / 'auth.log'}", "--period", "2026-Q3"]
+    out = anywhere.run(*words, "--out", str(tmp_path / "out"))
+    assert "odd in sshd-log auth.log: lines that are later than the log was taken: a clock is wrong (1)\n" in out.err
+
+
 def test_a_period_that_has_not_begun_is_refused(anywhere, files):
     words = ["review", "run", "--files", str(files), "--period", "2026-Q3", "--as-of", "2026-06-30"]
     assert "the period `2026-Q3` has not begun" in anywhere.run(*words, expect=2).err

@@ -14,7 +14,7 @@ from typing import Any
 
 from lapse.domain.durations import human_duration, parse_duration
 from lapse.domain.errors import InvalidInput
-from lapse.domain.names import shown
+from lapse.domain.names import is_printable, shown
 from lapse.domain.times import parse_time
 
 _PIPE_WIDTH = 400
@@ -31,12 +31,19 @@ _STYLES = {
 
 def say(text: str = "") -> None:
     """One line for people, on standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(visible(text) + "\n")
 
 
 def note(text: str) -> None:
     """One line beside the result, on standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")
+
+
+def visible(text: str) -> str:
+    """`text` with everything but line ends and tabs that a terminal would act upon as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or is_printable(c) else c.encode("unicode_escape").decode() for c in text)
 
 
 def print_json(data: Any) -> None:

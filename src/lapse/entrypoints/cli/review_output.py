@@ -20,6 +20,7 @@ STEPS = {
 }
 _SEVERITIES = ("critical", "high", "medium", "low")
 _LONGEST_ABOUT = 20
+_MOST_REMARKS = 5
 
 
 @contextmanager
@@ -66,6 +67,7 @@ def print_result(session: Session, review_id: str, result: dict[str, Any], *, re
         say(f"{len(rows) - 15} more are in the report")
     say_not_assessed(result)
     say_not_read(result)
+    _say_remarks(result)
     say(f"report: {report}")
     say(f"pack:   {pack}")
     say(f"next: open the report, and check the pack with `lapse review verify {pack}`")
@@ -128,6 +130,16 @@ def not_read(result: dict[str, Any]) -> list[tuple[str, int, str]]:
     files = [(one["source"], 0, one["what"], *one["examples"][:1]) for one in manifest["problems"] if _of_a_file(one)]
     found = [one for one in (*sources, *tables) if one[1]] + files
     return [(what, count, ", such as ".join(said)) for what, count, *said in found]
+
+
+def _say_remarks(result: Mapping[str, Any]) -> None:
+    """What else was odd about the records: read otherwise than written, later than now, kept shorter."""
+    problems = result["snapshot"]["manifest"]["problems"]
+    odd = [one for one in problems if "could not be read" not in one["what"] and not _of_a_file(one)]
+    for one in odd[:_MOST_REMARKS]:
+        note(f"odd in {safe(one['source'])}: {safe(one['what'])}" + (f" ({one['rows']:,})" if one["rows"] else ""))
+    if len(odd) > _MOST_REMARKS:
+        note(f"{len(odd) - _MOST_REMARKS} more remarks about what was read are in the report")
 
 
 def _of_a_file(problem: Mapping[str, Any]) -> bool:
