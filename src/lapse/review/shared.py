@@ -64,7 +64,13 @@ UNNAMED = SharedTable(
     merge="{pieces}",
 )
 """Use of which it is not known by which grant, event by event."""
-SHARED = (TOTALS, UNNAMED)
+BACKWARDS = SharedTable(
+    name="usage_backwards",
+    rows="SELECT resource, started_at, ended_at FROM {usage} WHERE ended_at < started_at",
+    merge="{pieces}",
+)
+"""Use that ended before it began, event by event."""
+SHARED = (TOTALS, UNNAMED, BACKWARDS)
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 _NAMED = {table: re.compile(rf"\b{table.name}\b") for table in SHARED}
 

@@ -33,8 +33,8 @@ WITH faults AS (
     UNION ALL
     SELECT 'use of ' || resource, NULL, resource, 'use that ended before it began', min(ended_at), min(started_at),
         count(*)
-    FROM usage
-    WHERE ended_at < started_at AND date_diff('second', ended_at, started_at) > $tolerance_seconds
+    FROM usage_backwards
+    WHERE date_diff('second', ended_at, started_at) > $tolerance_seconds
     GROUP BY resource
     UNION ALL
     SELECT 'use of ' || resource, NULL, resource, 'use later than the evidence was read', max(started_at),
