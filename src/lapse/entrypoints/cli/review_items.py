@@ -202,8 +202,7 @@ def _decided(one: dict[str, Any]) -> str:
 def _carried_out(one: dict[str, Any]) -> dict[str, str]:
     if one["carried_out_at"]:
         return {"carried out": f"{clock(one['carried_out_at'])}: {one['outcome']}"}
-    given_back = one["outcome"] == GIVEN_BACK
-    return {"taken back" if given_back else "not carried out": one["outcome"]}
+    return {"undone" if one["outcome"] == GIVEN_BACK else "not carried out": one["outcome"]}
 
 
 def _say_decided(one: dict[str, Any], decision: str) -> None:
