@@ -25,7 +25,8 @@ OF_STAGES = {
     "offers": durations._OFFERS,
 }
 MERGES = {f"pieces of {table.name}": table.merged(["usage_totals_1", "usage_totals_2"]) for table in SHARED}
-EVERY = {**OF_STAGES, **{detector.id: with_heads(detector.sql) for detector in all_detectors()}}
+DETECTORS = {detector.id: detector.sql for detector in all_detectors()}
+EVERY = {name: with_heads(sql) for name, sql in {**OF_STAGES, **DETECTORS}.items()}
 
 
 def to_spark(sql, tables=("t", "u"), whole=()):

@@ -143,10 +143,11 @@ class KeptEngine:
             return before
         else:
             self._merge(table, before, more, file)
-        return self._shelf.put_shared(table, now, file)
+        self._shelf.put_shared(table, now, file)
+        return file
 
     def _best(self, table: SharedTable, now: tuple[RowGroup, ...]) -> tuple[Path | None, Added]:
-        """What is kept of most of the use, with the use that it lacks."""
+        """A copy of what is kept of most of the use, which nobody else can take away, with the use that it lacks."""
         found: list[tuple[int, Path, Added]] = []
         for known, file in self._shelf.shared(table) if self._shelf else ():
             more = added(self._files[SOURCE][0], now, known)
@@ -155,8 +156,14 @@ class KeptEngine:
         if not found:
             return None, Added()
         rows, file, more = min(found, key=lambda one: one[0])
-        worth = 2 * rows <= sum(group.rows for group in now)
-        return (file, more) if worth else (None, Added())
+        if 2 * rows > sum(group.rows for group in now):
+            return None, Added()
+        mine = self._temporary(f"{table.name}-before")
+        try:
+            shutil.copyfile(file, mine)
+        except FileNotFoundError:
+            return None, Added()
+        return mine, more
 
     def _merge(self, table: SharedTable, before: Path, more: Added, into: Path) -> None:
         piece, rows = self._temporary(_PIECE), self._temporary(f"{_PIECE}-rows")

@@ -61,12 +61,11 @@ class Shelf:
             if file is not None and groups is not None and note.get("made_by") == _made_by(table):
                 yield groups, file
 
-    def put_shared(self, table: SharedTable, groups: Sequence[RowGroup], file: Path) -> Path:
-        """Keep `file` as the rows of a shared table made of `groups`; where it is now."""
+    def put_shared(self, table: SharedTable, groups: Sequence[RowGroup], file: Path) -> None:
+        """Keep the rows in `file` as those of a shared table made of `groups`."""
         note = {"made_by": _made_by(table), "groups": [asdict(group) for group in groups]}
-        placed = self._put(f"{table.name}-{identity(groups)}", file, note)
+        self._put(f"{table.name}-{identity(groups)}", file, note)
         self._shrink(f"{table.name}-*.parquet", None, most=_MOST_SHARED)
-        return placed
 
     def _note(self, name: str) -> tuple[Mapping[str, Any], Path | None]:
         """What is noted about a file, and the file if it is the one that was noted."""
@@ -80,7 +79,7 @@ class Shelf:
         good = whole and note.get("format") == _FORMAT and note.get("tool") == __version__
         return (note, file) if good else ({}, None)
 
-    def _put(self, name: str, file: Path, note: Mapping[str, Any]) -> Path:
+    def _put(self, name: str, file: Path, note: Mapping[str, Any]) -> None:
         with file.open("rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
         whole = {"format": _FORMAT, "tool": __version__, "sha256": sha256, **note}
@@ -91,17 +90,25 @@ class Shelf:
         text.chmod(0o600)
         rows.replace(self._folder / f"{name}.parquet")
         text.replace(self._folder / f"{name}.json")
-        return self._folder / f"{name}.parquet"
 
     def _shrink(self, pattern: str, most_bytes: int | None, *, most: int | None) -> None:
         """Remove what was not used for longest, beyond `most_bytes` and `most` files."""
-        found = sorted(self._folder.glob(pattern), key=lambda file: -file.stat().st_mtime)
+        found = sorted(filter(None, map(_aged, self._folder.glob(pattern))), reverse=True)
         size = 0
-        for number, file in enumerate(found, start=1):
-            size += file.stat().st_size
+        for number, (_, bytes_, file) in enumerate(found, start=1):
+            size += bytes_
             if (most_bytes is not None and size > most_bytes) or (most is not None and number > most):
                 file.with_suffix(".json").unlink(missing_ok=True)
                 file.unlink(missing_ok=True)
+
+
+def _aged(file: Path) -> tuple[float, int, Path] | None:
+    """When a file was used last, and its size; None if somebody else has just removed it."""
+    try:
+        state = file.stat()
+    except FileNotFoundError:
+        return None
+    return state.st_mtime, state.st_size, file
 
 
 def digest_of(*parts: object) -> str:
