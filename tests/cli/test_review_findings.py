@@ -79,3 +79,11 @@ def test_a_review_with_undecided_items_is_sealed_only_after_a_yes(program, adjus
     assert program.data("review", "show")["undecided"] == 2
     again = program.run("review", "seal", "--yes", expect=3).err
     assert f"review {adjusted} is sealed: nothing in it changes" in again
+
+
+def test_a_run_that_ends_early_says_what_is_left_of_it(program):
+    program.furnish(CATALOG, POLICY)
+    said = program.run("review", "run", "--imports", "/nowhere", expect=4).err
+    [review] = program.data("review", "list")
+    assert f"review {review['id']} stays as far as it is; `lapse review show {review['id']}` says how" in said
+    assert "lapse: there is no folder `/nowhere`" in said

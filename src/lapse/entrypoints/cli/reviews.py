@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lapse.domain.errors import InvalidInput
+from lapse.domain.errors import InvalidInput, LapseError
 from lapse.domain.reviews import SIGNATURES
 from lapse.domain.times import parse_time
 from lapse.entrypoints.cli import (
@@ -24,7 +25,7 @@ from lapse.entrypoints.cli import (
     simulation,
 )
 from lapse.entrypoints.cli.commands import Limit, Yes, command, confirm, group
-from lapse.entrypoints.cli.output import clock, facts, plural, print_json, safe, say, table, when
+from lapse.entrypoints.cli.output import clock, facts, note, plural, print_json, safe, say, table, when
 from lapse.entrypoints.cli.review_figures import HAVE_FIGURES, print_figures
 from lapse.entrypoints.cli.review_findings import print_findings_with_names
 from lapse.entrypoints.cli.review_looks import print_current
@@ -127,7 +128,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         )
     with session.api() as api:
         review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": ""})
-        with progress(session) as advance:
+        with _left_as_it_is(review["id"]), progress(session) as advance:
             for name in STEPS:
                 advance(name)
                 done = api.post(f"/reviews/{quoted(review['id'])}/stages/{name}", given if name == "collect" else {})
@@ -266,6 +267,16 @@ def sign(
     say(f"review {done['id']} is signed by {names}")
     if len(done["sign_offs"]) < SIGNATURES:
         say("next: another person signs it too")
+
+
+@contextmanager
+def _left_as_it_is(review: str) -> Iterator[None]:
+    """What is interrupted goes on later, with the steps that are done."""
+    try:
+        yield
+    except (LapseError, KeyboardInterrupt):
+        note(f"review {review} stays as far as it is; `lapse review show {review}` says how it goes on")
+        raise
 
 
 def _step_command(name: str) -> Callable[..., None]:
