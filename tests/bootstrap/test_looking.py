@@ -12,7 +12,7 @@ from fakes.connector import FakeConnector, Fault
 from lapse.bootstrap import looking, reviewing
 from lapse.bootstrap.app import open_app
 from lapse.bootstrap.home import Home, Settings
-from lapse.bootstrap.looking import look, look_where_due
+from lapse.bootstrap.looking import look, look_where_due, take_off
 from lapse.bootstrap.recurring import start_due_reviews, start_missed
 from lapse.bootstrap.setup import set_up
 from lapse.control.catalogs import apply
@@ -300,6 +300,14 @@ async def test_a_schedule_that_is_taken_off_meanwhile_is_said_to_be_no_more(watc
     with pytest.raises(NotFound, match="no review schedule `prod`"):
         await look(watch.app, BOB, "prod")
     assert await watch.store.read(lambda reader: reader.known_findings("prod")) == []
+
+
+async def test_what_is_taken_off_leaves_no_evidence_behind(watch):
+    await watch.tick()
+    await take_off(watch.app, BOB, "prod")
+    assert list((watch.app.home.reviews / "looks").iterdir()) == []
+    assert await watch.store.read(lambda reader: reader.known_findings("prod")) == []
+    assert await watch.entries("finding.new")
 
 
 async def test_who_may_look(watch):

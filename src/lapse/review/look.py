@@ -71,9 +71,10 @@ def keep_only(desk: Desk, schedule: str, look_id: str) -> None:
             shutil.rmtree(one, ignore_errors=True)
 
 
-def forget(desk: Desk, schedule: str, look_id: str) -> None:
-    """Remove the evidence of a look that came to nothing."""
-    shutil.rmtree(_folder_of(desk, schedule) / look_id, ignore_errors=True)
+def forget(desk: Desk, schedule: str, look_id: str = "") -> None:
+    """Remove the evidence of a look that came to nothing, or of all looks of a schedule that is no more."""
+    folder = _folder_of(desk, schedule)
+    shutil.rmtree(folder / look_id if look_id else folder, ignore_errors=True)
 
 
 def _folder_of(desk: Desk, schedule: str) -> Path:

@@ -91,7 +91,7 @@ def show(session: Session, name: Name) -> None:
             "schedule": found["name"], "title": found["title"], "scope": found["scope"],
             "every": plural(found["every_months"], "month"),
             "next review": f"{clock(found['next_at'])}, of the {plural(found['every_months'], 'month')} before",
-            "last review": found["last_review"] or "none", "missed": ", ".join(found["missed"]),
+            "last review": found["last_review"] or "none",
             "besides": _besides(found["given"]),
             "looks": "every day" if found["continuous"] else "when somebody asks for one",
         }
@@ -205,7 +205,7 @@ def remove(session: Session, name: Name) -> None:
     if session.json:
         print_json({"removed": name})
         return
-    say(f"`{safe(name)}` recurs no more; reviews that were started go on")
+    say(f"`{safe(name)}` recurs no more, and nothing looks in between; reviews that were started go on")
 
 
 def _open(look: Mapping[str, Any] | None) -> str:

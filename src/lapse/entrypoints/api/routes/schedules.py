@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from lapse.bootstrap.looking import Looked, look
+from lapse.bootstrap.looking import Looked, look, take_off
 from lapse.bootstrap.recurring import start_missed
 from lapse.bootstrap.reviewing import given_of
-from lapse.control.schedules import NewSchedule, add_schedule, remove_schedule, set_continuous
+from lapse.control.schedules import NewSchedule, add_schedule, set_continuous
 from lapse.domain.actors import Scope
 from lapse.domain.errors import NotFound
 from lapse.domain.looks import KnownFinding, current
@@ -129,8 +129,8 @@ async def change_schedule(call: Call) -> ReviewSchedule:
 
 @ROUTES.post("/api/v1/review-schedules/{name}/remove", None)
 async def drop_schedule(call: Call) -> None:
-    """Take a recurring review off the schedule."""
-    await remove_schedule(call.control, call.actor, call.path["name"])
+    """Take a recurring review off the schedule, with what is known of findings in between; the ledger keeps that."""
+    await take_off(call.app, call.actor, call.path["name"])
 
 
 @ROUTES.post("/api/v1/review-schedules/{name}/missed", Review, body=MissedBody, status=201)
