@@ -19,7 +19,7 @@ from lapse.review.cases import cases_of, run_case
 from lapse.review.detector import all_detectors
 from lapse.review.model import RunStatus
 from support.both_engines import BothEngines
-from support.spark import MASTER, needs_spark, spark_engine
+from support.spark import MASTER, QUICK, needs_spark, spark_engine
 
 pytestmark = needs_spark
 DETECTORS = {detector.id: detector for detector in all_detectors()}
@@ -172,8 +172,7 @@ from lapse.engines.spark_engine import SparkEngine
 from lapse.engines.spark_process import SHARED
 from lapse.domain.errors import LapseError
 
-settings = {{"spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1"}}
-engine = SparkEngine({MASTER!r}, memory="512m", settings=settings)
+engine = SparkEngine({MASTER!r}, memory="512m", settings={QUICK!r})
 before = signal.getsignal(signal.SIGINT)
 print(engine.query("SELECT 1 AS x"))
 running = SHARED._running

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import pyspark
 
+from support.spark import JAVA
+
 PATIENCE = 60.0
 HOST = "127.0.0.1"
 SPARK = Path(pyspark.__file__).parent
 SCALA = {"SPARK_SCALA_VERSION": "2.13"}
 """Spark's own scripts would say it; without it, a worker looks for a checkout of Spark's source."""
-DEFAULTS = """\
+DEFAULTS = f"""\
 spark.executor.memory                 512m
-spark.executor.defaultJavaOptions     -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
-spark.driver.defaultJavaOptions       -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+spark.executor.defaultJavaOptions     {" ".join(JAVA)}
+spark.driver.defaultJavaOptions       {" ".join(JAVA)}
 spark.sql.shuffle.partitions          2
 spark.sql.adaptive.enabled            false
 spark.eventLog.enabled                true
@@ -77,7 +79,7 @@ def _worker(stack, folder, number, master):
 @contextmanager
 def _process(folder, kind, *words, name=""):
     main = f"org.apache.spark.deploy.{kind}.{kind.capitalize()}"
-    options = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", f"-Djava.io.tmpdir={folder}")
+    options = ("-Xmx256m", *JAVA, f"-Djava.io.tmpdir={folder}")
     command = ["java", "-cp", f"{SPARK}/jars/*", *options, main, *words]
     environment = {"PATH": os.environ["PATH"], "SPARK_HOME": str(SPARK), "SPARK_LOCAL_IP": HOST, **SCALA}
     with (folder / f"{name or kind}.log").open("wb") as log:
