@@ -251,11 +251,12 @@ async def test_of_two_servers_that_look_at_once_one_records(watch, monkeypatch):
     at_desk = looking.at_desk
 
     async def together(app, work):
-        there.append(app)
+        seen = await at_desk(app, work)
+        there.append(seen)
         if len(there) == 2:
             both.set()
         await both.wait()
-        return await at_desk(app, work)
+        return seen
 
     monkeypatch.setattr(looking, "at_desk", together)
     assert sorted(await asyncio.gather(watch.tick(), watch.tick())) == [0, 1]
