@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -207,7 +208,7 @@ def test_it_ends_without_a_trace_and_starts_again_after_a_crash(tmp_path):
     assert done.stderr == ""
     first, failed, again, ended, here, temporary = done.stdout.splitlines()
     assert first == "[{'x': 1}]"
-    assert failed.startswith("unavailable the review engine gave up: ")
+    assert failed.startswith("unavailable the review engine gave up: Spark does not answer any more (")
     assert again == "[{'x': 3}]"
     assert ended == "True True"
     assert here == temporary == "[]"
@@ -222,6 +223,13 @@ def test_a_jvm_that_does_not_start_is_said_with_its_reason(tmp_path):
     assert done.stdout.startswith("Spark does not start: ")
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cluster_that_gave_the_review_up_is_said():
+    context = Mock()
+    context._jsc.sc.side_effect = ConnectionRefusedError
+    with pytest.raises(Unavailable, match="the Spark cluster at `spark://h:1` could not start an executor"):
+        spark_process._has_worker(context, "spark://h:1")
 
 
 def test_a_master_that_does_not_answer_is_said_at_once(tmp_path):

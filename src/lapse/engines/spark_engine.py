@@ -139,7 +139,7 @@ class SparkEngine:
             raise (_wrong if querys_fault else _gave_up)(found[1] if found else said) from None
         except (Py4JError, OSError) as error:
             self.close()
-            raise _gave_up(error) from None
+            raise _gave_up(f"Spark does not answer any more ({_first_line(error)})") from None
 
 
 def _prepare(session: SparkSession, size: int) -> None:

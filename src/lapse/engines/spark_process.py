@@ -72,9 +72,14 @@ class _Running:
     @property
     def works(self) -> bool:
         """Whether it still takes queries: it may have crashed, or its cluster may have let it go."""
+        from py4j.protocol import Py4JError
+
         if self.process.poll() is not None:
             return False
-        stopped: bool = self.session.sparkContext._jsc.sc().isStopped()  # noqa: SLF001  PySpark has no public way
+        try:
+            stopped: bool = self.session.sparkContext._jsc.sc().isStopped()  # noqa: SLF001  PySpark has no public way
+        except (Py4JError, OSError):
+            return False
         return not stopped
 
 
