@@ -35,3 +35,15 @@ def test_a_server_takes_it_from_its_settings(tmp_path):
     write_settings(home, Settings(review=ReviewSettings(engine="sparkle")))
     with pytest.raises(InvalidInput, match=r"`engine` in \[review\] cannot be `sparkle`"):
         read_settings(home)
+
+
+def test_what_was_computed_is_kept_unless_the_settings_say_otherwise(tmp_path):
+    home = Home(tmp_path)
+    write_settings(home, Settings())
+    assert read_settings(home).review.keep
+    write_settings(home, Settings(review=ReviewSettings(keep=False)))
+    assert not read_settings(home).review.keep
+    new_engine()
+    assert not home.kept.exists()
+    new_engine(kept=home.kept)
+    assert home.kept.stat().st_mode & 0o077 == 0

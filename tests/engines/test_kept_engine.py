@@ -319,3 +319,12 @@ def test_an_error_is_the_same_whenever_it_shows(tmp_path, late):
     with pytest.raises(InvalidInput, match="the query cannot be run"):
         engine.query(sql)
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_where_nothing_can_be_kept_everything_is_computed(tmp_path):
+    """The folder is a file here; a full disk and a folder of somebody else are no different."""
+    (tmp_path / "kept").write_text("")
+    file = write_usage(tmp_path / "1", [use(minute=n) for n in range(5)])
+    engine = opened(file, tmp_path / "kept")
+    assert engine.query(ASK["usage_totals"]) == plain(file).query(ASK["usage_totals"])
+    assert (tmp_path / "kept").read_text() == ""

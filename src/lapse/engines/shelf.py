@@ -28,10 +28,11 @@ _MOST_BYTES = 2_000_000_000
 
 
 class Shelf:
-    """What is kept in `folder`, which is made at once."""
+    """What is kept in `folder`, which is made at once. Where that cannot be written, nothing is kept, and no error."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
 
     def rows(self, key: str) -> Any | None:
@@ -42,11 +43,13 @@ class Shelf:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with suppress(OSError, pa.ArrowException):
+        try:
             table = pq.read_table(file)
+        except (OSError, pa.ArrowException):
+            return None
+        with suppress(OSError):
             file.touch()
-            return table
-        return None
+        return table
 
     def put_rows(self, key: str, file: Path) -> None:
         """Keep the rows in `file` as an answer."""
@@ -80,16 +83,21 @@ class Shelf:
         return (note, file) if good else ({}, None)
 
     def _put(self, name: str, file: Path, note: Mapping[str, Any]) -> None:
-        with file.open("rb") as opened:
-            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-        whole = {"format": _FORMAT, "tool": __version__, "sha256": sha256, **note}
+        """Keep `file` with its note, unless there is no room for it."""
         text, rows = self._folder / f".{name}.{os.getpid()}.json", self._folder / f".{name}.{os.getpid()}.parquet"
-        shutil.copyfile(file, rows)
-        rows.chmod(0o600)
-        text.write_text(json.dumps(whole), "utf-8")
-        text.chmod(0o600)
-        rows.replace(self._folder / f"{name}.parquet")
-        text.replace(self._folder / f"{name}.json")
+        try:
+            with file.open("rb") as opened:
+                sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+            shutil.copyfile(file, rows)
+            text.write_text(json.dumps({"format": _FORMAT, "tool": __version__, "sha256": sha256, **note}), "utf-8")
+            for written in (rows, text):
+                written.chmod(0o600)
+            rows.replace(self._folder / f"{name}.parquet")
+            text.replace(self._folder / f"{name}.json")
+        except OSError:
+            for written in (rows, text):
+                with suppress(OSError):
+                    written.unlink(missing_ok=True)
 
     def _shrink(self, pattern: str, most_bytes: int | None, *, most: int | None) -> None:
         """Remove what was not used for longest, beyond `most_bytes` and `most` files."""
@@ -98,8 +106,9 @@ class Shelf:
         for number, (_, bytes_, file) in enumerate(found, start=1):
             size += bytes_
             if (most_bytes is not None and size > most_bytes) or (most is not None and number > most):
-                file.with_suffix(".json").unlink(missing_ok=True)
-                file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    file.with_suffix(".json").unlink(missing_ok=True)
+                    file.unlink(missing_ok=True)
 
 
 def _aged(file: Path) -> tuple[float, int, Path] | None:
