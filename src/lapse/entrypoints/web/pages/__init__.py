@@ -1,0 +1,8 @@
+"""Every page, by topic."""
+
+from __future__ import annotations
+
+from lapse.entrypoints.web.pages import home, signing_in, style
+from lapse.entrypoints.web.routing import Page
+
+PAGES: tuple[Page, ...] = tuple(one for module in (home, signing_in, style) for one in module.PAGES.found)
