@@ -53,7 +53,7 @@ async def do_sign_out(visit: Visit) -> Response:
 async def _by_token(visit: Visit, agent: str) -> NewSignIn:
     secret = visit.form.get("token", "").strip()
     if not secret:
-        raise InvalidInput("no token was given", hint="paste one; an administrator makes it with `lapse token add`")
+        raise InvalidInput("no token was given", hint="paste one; an administrator makes it with `lapse token create`")
     actor = await actor_of(visit.control, secret, via="web")
     token = await _token(visit, secret)
     return NewSignIn(principal=actor.name, scopes=actor.scopes, how=How.TOKEN, agent=agent, token=token)

@@ -34,3 +34,10 @@ setInterval(tick, 1000);
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status >= 400) { event.detail.shouldSwap = true; event.detail.isError = false; }
 });
+
+// One key decides on the case that has the focus: a for yes, d for no. Where somebody types, keys are text.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+  const chosen = event.target.closest("[data-case]")?.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (chosen) { event.preventDefault(); chosen.click(); }
+});
