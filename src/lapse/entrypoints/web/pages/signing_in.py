@@ -99,6 +99,6 @@ def _local(visit: Visit) -> bool:
 
 def _own_path(wanted: str) -> str:
     """A path of these pages, whatever was asked for: nobody is sent to another site."""
-    parts = urlsplit(wanted) if wanted.isprintable() and "\\" not in wanted else urlsplit("")
-    own = not parts.scheme and not parts.netloc and wanted.startswith("/") and not wanted.startswith("//")
+    plain = wanted.isprintable() and "\\" not in wanted and wanted.startswith("/") and not wanted.startswith("//")
+    own = plain and not any(urlsplit(wanted)[:2])
     return wanted if own else "/"
