@@ -220,3 +220,12 @@ async def test_files_are_those_of_the_pages(visit):
         assert (answer.content, answer.headers["content-type"]) == (body, kind)
     for name in ("../app.py", "%2e%2e/app.py", "lapse.css", "vendor"):
         assert (await stranger.get(f"/static/{name}")).status_code == 404
+
+
+async def test_who_may_only_ask_sees_no_other_holders(office, visit):
+    await office.active_grant()
+    for who, sees in (("alice", True), ("dave", False)):
+        browser = await visit()
+        await browser.sign_in(token=await office.token(who, Scope.REQUEST))
+        assert ('<th scope="row">alice</th>' in (await browser.get("/resources/pg-prod")).text) == sees
+    assert '<th scope="row">alice</th>' in (await (await visit("bob")).get("/resources/pg-prod")).text

@@ -78,6 +78,16 @@ def test_a_no_needs_a_reason(meet):
     bob.get_by_text("pg-prod/reader for alice: denied.").wait_for()
 
 
+def test_a_resource_is_found_and_asked_for(meet):
+    alice = meet("alice")
+    alice.get_by_role("link", name="Resources").click()
+    alice.get_by_role("searchbox").fill("orders")
+    alice.get_by_text("1 resource", exact=True).wait_for()
+    alice.get_by_role("link", name="pg-prod").click()
+    alice.get_by_role("link", name="Ask for pg-prod/reader").click()
+    assert alice.get_by_label("What", exact=True).input_value() == "pg-prod/reader"
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pages_are_accessible_and_fit_a_phone(meet, theme):
     seen = [meet(color_scheme=theme, viewport={"width": 375, "height": 800})]
@@ -88,7 +98,7 @@ def test_pages_are_accessible_and_fit_a_phone(meet, theme):
     assert faults(alice) == []
     alice.get_by_role("button", name="Send the request").click()
     alice.get_by_text("not decided yet").wait_for()
-    for path in ("/", "/style", "/ask", "/nothing"):
+    for path in ("/", "/style", "/ask", "/resources", "/resources?q=nothing", "/resources/pg-prod", "/nothing"):
         alice.goto(path)
         assert (path, faults(alice), alice.evaluate(OVERFLOW)) == (path, [], 0)
     bob = meet("bob", color_scheme=theme, viewport={"width": 375, "height": 800})
