@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from lapse.domain.actors import Scope
@@ -68,7 +69,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"static": static_path, "Scope": Scope}
-    made.filters |= {"moment": moment, "duration": human_duration, "left": left, "iso": iso, "count": count}
+    made.filters |= {
+        "moment": moment,
+        "duration": human_duration,
+        "left": left,
+        "iso": iso,
+        "count": count,
+        "marked": marked,
+    }
     return made
 
 
@@ -90,6 +98,13 @@ def left(until: datetime, now: datetime) -> str:
     parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
     first = next(n for n, (size, _) in enumerate(parts) if size)
     return " ".join(f"{size} {unit}" for size, unit in parts[first : first + 2] if size)
+
+
+def marked(text: str) -> Markup:
+    """A sentence with what stands between backquotes as code, and a full stop at its end."""
+    whole = text if not text or text[-1] in ".!?" else f"{text}."
+    parts = [escape(part) for part in (whole[:1].upper() + whole[1:]).split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(one) if n % 2 else one for n, one in enumerate(parts))
 
 
 def count(number: int, thing: str, things: str = "") -> str:
