@@ -154,7 +154,7 @@ async def test_by_name_is_for_this_machine_only(visit):
 
 async def test_a_wrong_token_is_said_and_not_shown(visit):
     answer = await (await visit()).sign_in(token="lapse_wrong")
-    assert (answer.status_code, "the token is not valid" in answer.text) == (422, True)
+    assert (answer.status_code, "The token is not valid." in answer.text) == (422, True)
     assert "lapse_wrong" not in answer.text
 
 
