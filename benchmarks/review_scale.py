@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import duckdb
 from _bench import AtMost, Row, in_child, report, row
 
 from lapse.engines.duckdb_engine import DuckDbEngine
+from lapse.engines.kept import KeptEngine
 from lapse.review.cases import AS_OF
 from lapse.review.columns import Table
 from lapse.review.evidence import TABLES
@@ -30,7 +32,7 @@ from lapse.review.stages import Stages
 GRANTS = int(os.environ.get("LAPSE_BENCH_GRANTS", "1000000"))
 USAGE = int(os.environ.get("LAPSE_BENCH_USAGE", "100000000"))
 ROUNDS = int(os.environ.get("LAPSE_BENCH_ROUNDS", "3"))
-PEOPLE, RESOURCES = 20_000, 500
+PEOPLE, RESOURCES, DAYS = 20_000, 500, 266
 KINDS = {"text": "VARCHAR", "int": "BIGINT", "bool": "BOOLEAN", "time": "TIMESTAMPTZ"}
 
 
@@ -51,7 +53,7 @@ WORLD = {
             began + INTERVAL 2 HOUR AS ends_at, began + INTERVAL 2 HOUR AS end_due_at,
             began + INTERVAL 2 HOUR + to_milliseconds({LATE}) AS ended_at, 'elapsed' AS end_reason,
             7200 AS duration_s, FALSE AS held_before, FALSE AS break_glass, began AS created_at
-        FROM (SELECT i, {PERSON} AS person, {PLACE} AS place, {BEGIN} AS began FROM range({GRANTS}) t(i))""",
+        FROM (SELECT i, {PERSON} AS person, {PLACE} AS place, {BEGIN} AS began FROM range({{grants}}) t(i))""",
     "usage": f"""
         SELECT 'r' || {PLACE} AS resource, 'p' || {PERSON} AS account,
             {BEGIN} + to_seconds(CAST(7200 * pow({uniform(6, "n")}, 2) AS BIGINT)) AS started_at,
@@ -60,7 +62,8 @@ WORLD = {
             CASE n % 3 WHEN 0 THEN 'SELECT' WHEN 1 THEN 'INSERT' ELSE 'UPDATE' END AS action,
             'app.t' || n % 200 AS object, 'p' || {PERSON} AS principal, 'log' AS source
         FROM (
-            SELECT n, 3 * CAST(FLOOR({GRANTS // 3} * pow({uniform(7, "n")}, 2)) AS BIGINT) + n % 2 AS i
+            SELECT n, CASE WHEN n < {USAGE} THEN 3 * CAST(FLOOR({GRANTS // 3} * pow({uniform(7, "n")}, 2)) AS BIGINT)
+                + n % 2 ELSE {GRANTS} + 3 * (n % {1 + GRANTS // DAYS // 3}) + n % 2 END AS i
             FROM range({{usage}}) u(n)
         )""",
     "requests": f"""
@@ -69,18 +72,19 @@ WORLD = {
             {BEGIN} - INTERVAL 10 MINUTE AS created_at, 7200 AS requested_s, FALSE AS break_glass,
             'look into failed order ' || i AS justification, 28800 AS max_duration_s, 86400 AS max_total_s,
             {BEGIN} - INTERVAL 1 MINUTE AS closed_at
-        FROM range({GRANTS}) t(i)""",
-    "stages": f"SELECT 'req_' || i AS request_id, 'dba' AS stage, 0 AS position, 1 AS quorum FROM range({GRANTS}) t(i)",
+        FROM range({{grants}}) t(i)""",
+    "stages": """
+        SELECT 'req_' || i AS request_id, 'dba' AS stage, 0 AS position, 1 AS quorum FROM range({grants}) t(i)""",
     "decisions": f"""
         SELECT 'dec_' || i AS decision_id, 'req_' || i AS request_id, 'a' || i % 300 AS approver,
             'a' || i % 300 AS person, 'approve' AS verdict, 'dba' AS stage, {BEGIN} - INTERVAL 1 MINUTE AS decided_at
-        FROM range({GRANTS}) t(i)""",
-    "approver_sets": f"""
+        FROM range({{grants}}) t(i)""",
+    "approver_sets": """
         SELECT 'req_' || n // 2 AS request_id, 'dba' AS stage, 'a' || (n // 2 + n % 2) % 300 AS person
-        FROM range({2 * GRANTS}) t(n)""",
-    "rederivations": f"""
+        FROM range(2 * {grants}) t(n)""",
+    "rederivations": """
         SELECT 'req_' || i AS request_id, 'approved' AS recorded, 'approved' AS derived, 'same' AS outcome
-        FROM range({GRANTS}) t(i)""",
+        FROM range({grants}) t(i)""",
     "principals": f"""
         SELECT 'p' || i AS principal, 'person' AS kind, TRUE AS active, 'p' || i AS person, 'd' || i % 40 AS department,
             't' || i % 25 AS title FROM range({PEOPLE + 1}) t(i)
@@ -108,17 +112,21 @@ WORLD = {
 }
 
 
-def make_world(folder: Path, usage: int) -> Snapshot:
-    """Write every table of `WORLD` with the columns of its declaration; returns them as a snapshot."""
+def make_world(folder: Path, usage: int, grants: int = GRANTS) -> Snapshot:
+    """Write every table of `WORLD` with the columns of its declaration; returns them as a snapshot.
+
+    Rows are in order, as those of a source are: with more of them, the files begin as they did. Use beyond `USAGE` is
+    of grants beyond `GRANTS`.
+    """
     folder.mkdir()
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
-    connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET memory_limit = '6GB'")
-    tables = [
-        _written(connection, TABLES[name], sql.replace("{usage}", str(usage)), folder) for name, sql in WORLD.items()
-    ]
+    tables = []
+    for name, sql in WORLD.items():
+        sized = sql.replace("{usage}", str(usage)).replace("{grants}", str(grants))
+        tables.append(_written(connection, TABLES[name], sized, folder))
     scope = parse_scope("all", "2026-01-01..2026-09-30")
     manifest = SnapshotManifest(evidence_version=1, scope=scope, collected_at=AS_OF, tables=tuple(tables))
     return Snapshot(folder=str(folder), manifest=manifest)
@@ -135,20 +143,26 @@ def _written(connection: duckdb.DuckDBPyConnection, table: Table, sql: str, fold
     return TableManifest(table=table.name, coverage=Coverage.COMPLETE, file=file.name, rows=rows)
 
 
-def run_all(snapshot: Snapshot) -> dict[str, float]:
-    """Every detector once, as a review runs them; seconds of each."""
+def run_all(snapshot: Snapshot, kept: Path | None = None) -> dict[str, tuple[float, int]]:
+    """Every detector once, as a review runs them; seconds and findings of each."""
     from lapse.review.detector import all_detectors, run_detector
 
-    with Stages(DuckDbEngine(memory_limit="5GB"), snapshot) as stages:
-        engine, took = stages._engine, {}  # noqa: SLF001  the same engine that a review has
+    engine, took = KeptEngine(DuckDbEngine(memory_limit="5GB"), kept), {}
+    with Stages(engine, snapshot) as stages:
         for detector in all_detectors():
             began = time.perf_counter()
-            _, run = run_detector(engine, stages.snapshot.manifest, detector)
+            found, run = run_detector(engine, stages.snapshot.manifest, detector)
             if run.status is not RunStatus.NOT_ASSESSED:
-                took[detector.id] = time.perf_counter() - began
+                took[detector.id] = time.perf_counter() - began, len(found)
             elif not run.missing:
                 raise RuntimeError(f"{detector.id}: {run.reason}")
     return took
+
+
+def slowest(each: Mapping[str, tuple[float, int]]) -> str:
+    """The detectors that took longest, in words."""
+    ranked = sorted(each.items(), key=lambda one: -one[1][0])[:8]
+    return ", ".join(f"{name} {seconds:.1f} s" for name, (seconds, _) in ranked)
 
 
 def scan(snapshot: Snapshot) -> int:
@@ -169,8 +183,7 @@ def measure(snapshot: Snapshot, usage: int, goal: AtMost | None) -> tuple[list[R
         memory.append(peak / 1e6)
         scans.append(in_child(scan, snapshot)[0])
     ratios = [ours / bare for ours, bare in zip(review, scans, strict=True)]
-    slowest = sorted(each.items(), key=lambda one: -one[1])[:8]
-    print("slowest:", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in slowest))
+    print("slowest:", slowest(each))
     first = replace(
         row(f"{len(each)} detectors, {GRANTS:,} grants, {usage:,} events", review, "s"),
         compared_to=f"bare scan of usage: {statistics.median(scans):.3g} s",

@@ -113,6 +113,10 @@ async def test_a_schedule_is_looked_at_and_says_what_is_there(office):
     assert (made.json()["look"], made.json()["missed"]) == (None, [])
     assert (await auditor.get("/review-schedules/prod/findings")).json()["items"] == []
     assert (await auditor.post("/review-schedules/prod/looks", json={})).status_code == 403
+    for wanted in (False, False, True):
+        changed = await bob.post("/review-schedules/prod/continuous", json={"continuous": wanted})
+        assert changed.json()["continuous"] is wanted
+    assert (await auditor.post("/review-schedules/prod/continuous", json={"continuous": False})).status_code == 403
     assert (await bob.post("/review-schedules/other/looks", json={})).status_code == 404
     office.target.target.grant("dave_login", "app_writer")
     looked = (await bob.post("/review-schedules/prod/looks", json={})).json()

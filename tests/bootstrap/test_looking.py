@@ -12,7 +12,7 @@ from fakes.connector import FakeConnector, Fault
 from lapse.bootstrap import looking, reviewing
 from lapse.bootstrap.app import open_app
 from lapse.bootstrap.home import Home, Settings
-from lapse.bootstrap.looking import look, look_where_due
+from lapse.bootstrap.looking import look, look_where_due, take_off
 from lapse.bootstrap.recurring import start_due_reviews, start_missed
 from lapse.bootstrap.setup import set_up
 from lapse.control.catalogs import apply
@@ -185,8 +185,8 @@ class Failing:
     def __init__(self, engine, after):
         self._engine, self._left = engine, after
 
-    def register(self, name, path):
-        self._engine.register(name, path)
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
 
     def query(self, sql, parameters=None):
         self._left -= 1
@@ -194,14 +194,11 @@ class Failing:
             raise Unavailable("the engine is out of memory")
         return self._engine.query(sql, parameters)
 
-    def close(self):
-        self._engine.close()
-
 
 async def test_a_look_that_fails_half_way_changes_nothing_is_told_once_and_is_tried_again(watch, monkeypatch):
     await watch.tick()
     before, new_engine = await watch.states(), reviewing.new_engine
-    monkeypatch.setattr(reviewing, "new_engine", lambda name: Failing(new_engine(name), 5))
+    monkeypatch.setattr(reviewing, "new_engine", lambda *place: Failing(new_engine(*place), 5))
     watch.fake.target.revoke("mallory", "app_writer")
     await watch.clock.advance(DAY)
     assert [await watch.tick() for _ in range(2)] == [0, 0]
@@ -254,11 +251,12 @@ async def test_of_two_servers_that_look_at_once_one_records(watch, monkeypatch):
     at_desk = looking.at_desk
 
     async def together(app, work):
-        there.append(app)
+        seen = await at_desk(app, work)
+        there.append(seen)
         if len(there) == 2:
             both.set()
         await both.wait()
-        return await at_desk(app, work)
+        return seen
 
     monkeypatch.setattr(looking, "at_desk", together)
     assert sorted(await asyncio.gather(watch.tick(), watch.tick())) == [0, 1]
@@ -303,6 +301,14 @@ async def test_a_schedule_that_is_taken_off_meanwhile_is_said_to_be_no_more(watc
     with pytest.raises(NotFound, match="no review schedule `prod`"):
         await look(watch.app, BOB, "prod")
     assert await watch.store.read(lambda reader: reader.known_findings("prod")) == []
+
+
+async def test_what_is_taken_off_leaves_no_evidence_behind(watch):
+    await watch.tick()
+    await take_off(watch.app, BOB, "prod")
+    assert list((watch.app.home.reviews / "looks").iterdir()) == []
+    assert await watch.store.read(lambda reader: reader.known_findings("prod")) == []
+    assert await watch.entries("finding.new")
 
 
 async def test_who_may_look(watch):

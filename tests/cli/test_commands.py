@@ -39,7 +39,9 @@ def test_an_empty_list_says_so_and_is_an_empty_list_for_programs(program, words,
 def test_a_catalog_is_applied_only_after_a_yes(program, catalog):
     asked = program.run("catalog", "apply", str(catalog), expect=2)
     assert asked.out == "+ principal alice\n+ principal bob\n+ resource pg-prod\n"
-    assert asked.err == "lapse: this needs a confirmation, and nobody can be asked here\n  hint: pass --yes\n"
+    sentence, hint = asked.err.splitlines()
+    assert sentence == "lapse: this needs a confirmation, and nobody can be asked here"
+    assert hint.startswith("  hint: pass --yes, if it is yes: ")
     assert program.data("principal", "list") == []
 
     assert "applied 3 changes" in program.run("catalog", "apply", str(catalog), "--yes").out
@@ -157,6 +159,11 @@ def test_what_came_from_outside_cannot_move_the_cursor(program, tmp_path):
 
     assert safe("evil\x1b[2Jname\n") == "evil\\x1b[2Jname "
     assert safe(None) == safe("") == "-"
+
+
+def test_an_error_about_a_hostile_name_cannot_move_the_cursor(program):
+    said = program.run("review", "verify", "nope\x1b[2J.zip", expect=4).err
+    assert said.startswith("lapse: there is no `nope\\x1b[2J.zip`\n")
 
 
 def test_a_policy_is_shown_and_explained(program, catalog, tmp_path):

@@ -97,3 +97,31 @@ def test_a_source_that_cannot_be_read_is_said_and_nothing_is_left(anywhere, file
 
     assert said in anywhere.run(*words, expect=code).err
     assert not (files / "out").exists()
+
+
+def test_files_of_evidence_that_are_damaged_or_called_wrongly_are_said(anywhere, tmp_path):
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    (folder / "accounts.csv").write_text("resource,account\n")
+    (folder / "acess_observed.csv").write_text("resource,account\n")
+    (folder / "grants.parquet").write_bytes(b"PAR1 not really")
+    (folder / "principals.csv").write_bytes(
+        "principal\nj\N{LATIN SMALL LETTER U WITH DIAERESIS}rgen\n".encode("latin-1")
+    )
+    out = anywhere.run("review", "run", "--files", str(folder), "--period", "2026-Q3", "--out", str(tmp_path / "out"))
+    assert "not all read of acess_observed.csv: not an evidence table, so it was not read" in out.err
+    assert "not all read of grants.parquet: the file could not be read" in out.err
+    assert "not all read of principals.csv: the file could not be read: it is not UTF-8\n" in out.err
+
+
+def test_what_is_odd_about_records_is_said(anywhere, tmp_path):
+    line = "2036-07-01T09:00:00Z web-1 sshd[4]: Accepted publickey for ann from 10.0.0.1 port 22 ssh2\n"
+    (tmp_path / "auth.log").write_text(line)
+    words = ["review", "run", "--alone", "--source", f"sshd-log={tmp_path / 'auth.log'}", "--period", "2026-Q3"]
+    out = anywhere.run(*words, "--out", str(tmp_path / "out"))
+    assert "odd in sshd-log auth.log: lines that are later than the log was taken: a clock is wrong (1)\n" in out.err
+
+
+def test_a_period_that_has_not_begun_is_refused(anywhere, files):
+    words = ["review", "run", "--files", str(files), "--period", "2026-Q3", "--as-of", "2026-06-30"]
+    assert "the period `2026-Q3` has not begun" in anywhere.run(*words, expect=2).err

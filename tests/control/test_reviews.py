@@ -16,6 +16,7 @@ from lapse.domain.errors import Conflict, InvalidInput, NotFound, Refused
 from lapse.domain.notices import NoticeKind
 from lapse.domain.removals import RemovalState
 from lapse.domain.reviews import ItemDecision, Line, ReviewPlan
+from lapse.enforcement.reconcile import reconcile_resource
 from lapse.enforcement.removals import carry_out_due
 from support.reviews import DAY, KEEP, REVOKE, a_review, an_item, decide, item, seal
 from support.world import World
@@ -188,6 +189,30 @@ async def test_narrowed_access_is_there_before_the_wide_one_goes(world):
     await carry_out_due(world.parts)
     assert world.target.holds("dave_login", "app_reader")
     assert not world.target.holds("dave_login", "app_writer")
+
+
+async def test_a_narrowing_that_is_taken_back_leaves_nothing_of_its_own(world):
+    await a_review(world, an_item("a"), an_item("b", account="eve_login", principal="eve"))
+    world.target.target.grant("eve_login", "app_reader")
+    await decide(world, "olga", ItemDecision.NARROW, "a", "b", narrow_to="app_reader")
+    await carry_out_due(world.parts)
+    for name in ("itm_a", "itm_b"):
+        await undo_item(world.control, world.actor("olga"), name, "needed after all")
+    await carry_out_due(world.parts)
+    for login, narrow in (("dave_login", False), ("eve_login", True)):
+        assert world.target.holds(login, "app_writer")
+        assert world.target.holds(login, "app_reader") is narrow
+
+
+async def test_access_given_back_between_two_reads_is_listed_once(world):
+    await a_review(world, an_item("a"))
+    await reconcile_resource(world.parts, "pg-prod")
+    await decide(world, "olga", REVOKE, "a")
+    await carry_out_due(world.parts)
+    await undo_item(world.control, world.actor("olga"), "itm_a", "needed after all")
+    await carry_out_due(world.parts)
+    listed = await world.read(lambda reader: reader.drifts(resource="pg-prod"))
+    assert [(one.account, one.role) for one in listed] == [("dave_login", "app_writer")]
 
 
 async def test_a_narrower_role_is_one_that_lapse_gives_there_under_either_name(world):

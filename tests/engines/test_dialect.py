@@ -8,23 +8,25 @@ from importlib.resources import files
 import pytest
 
 from lapse.domain.errors import InvalidInput
-from lapse.review import audit, holdings, workflows
+from lapse.review import holdings, workflows
 from lapse.review.adjust import durations
 from lapse.review.detector import all_detectors
 from lapse.review.evidence import TABLES
+from lapse.review.shared import SHARED, with_heads
 from support.spark import needs_spark
 
 pytestmark = needs_spark
 
 OF_STAGES = {
-    "exposure": audit._EXPOSURE,
     "holdings": holdings._SQL,
     "lag": workflows._LAG,
     "patterns": workflows._PATTERNS,
     "uses": durations._USED,
     "offers": durations._OFFERS,
 }
-EVERY = {**OF_STAGES, **{detector.id: detector.sql for detector in all_detectors()}}
+MERGES = {f"pieces of {table.name}": table.merged(["usage_totals_1", "usage_totals_2"]) for table in SHARED}
+DETECTORS = {detector.id: detector.sql for detector in all_detectors()}
+EVERY = {name: with_heads(sql) for name, sql in {**OF_STAGES, **DETECTORS}.items()}
 
 
 def to_spark(sql, tables=("t", "u"), whole=()):
@@ -36,6 +38,11 @@ def to_spark(sql, tables=("t", "u"), whole=()):
 @pytest.mark.parametrize("sql", EVERY.values(), ids=EVERY)
 def test_every_query_of_a_review_can_be_said(sql):
     assert to_spark(sql, TABLES, ["tolerance_seconds"]).tables
+
+
+@pytest.mark.parametrize("sql", MERGES.values(), ids=MERGES)
+def test_what_pieces_of_the_use_give_is_put_together_on_every_engine(sql):
+    assert to_spark(sql, ["usage_totals_1", "usage_totals_2"]).tables
 
 
 def test_every_file_of_sql_is_among_them():

@@ -17,7 +17,7 @@ from lapse.review.identities import Identities
 from lapse.review.identity_rules import rules_of
 from lapse.review.imports import read_row
 from lapse.review.model import Coverage
-from lapse.review.people import read_people
+from lapse.review.people import People, read_people
 from lapse.review.scope import parse_scope
 from lapse.review.snapshot import load_snapshot
 
@@ -135,6 +135,24 @@ def test_a_file_without_names_is_not_a_list_of_people(tmp_path, content):
             read_people(file)
     else:
         assert read_people(file).persons == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'name,email\n"cut,', "it ends inside of a quoted cell"),
+        ("name\nJ\N{LATIN SMALL LETTER U WITH DIAERESIS}rgen\n".encode("latin-1"), "it is not UTF-8"),
+        ("name\nAnn\n".encode("utf-16"), "it is not UTF-8"),
+        (b"name\n" + b"x" * 200_000, "field larger than field limit"),
+    ],
+)
+def test_a_damaged_list_of_people_or_accounts_is_refused_in_a_sentence(tmp_path, content, why):
+    file = tmp_path / "people.csv"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInput, match=f"`people.csv` cannot be read as CSV: {why}"):
+        read_people(file)
+    with pytest.raises(InvalidInput, match=f"`people.csv` cannot be read as CSV: {why}"):
+        rules_of(Catalog(), People(), file)
 
 
 @given(st.dictionaries(st.sampled_from([c.name for c in TABLES["grants"].columns]), st.text(max_size=12)))

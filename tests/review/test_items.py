@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lapse.domain.errors import InvalidInput
 from lapse.domain.reviews import ItemDecision, ItemVote, Line, Reviewers, Usage
-from lapse.review.canaries import attention, canaries
+from lapse.review.canaries import attention, canaries, disguised
 from lapse.review.grouping import grouped
 from lapse.review.holdings import INHERITED, Holding
 from lapse.review.sampling import sample
@@ -76,6 +76,25 @@ def test_canaries_are_like_real_items_of_people_who_are_not_there():
     assert found == made(4)
     assert [item.id for item in found] != [item.id for item in made(4, seed=2)]
     assert canaries([], set(), 3, 1, AT) == []
+
+
+@pytest.mark.parametrize(
+    ("coverage", "usage"),
+    [("complete, 2026-07-01 to 2026-10-01", Usage.UNUSED), ("not complete, 2026-07-01 to 2026-10-01", Usage.UNKNOWN)],
+)
+def test_of_a_canary_is_known_what_is_known_of_others(coverage, usage):
+    found = canaries([replace(an_item("a"), asked=ASKED, usage_coverage=coverage)], set(), 2, 1, AT)
+    assert {(one.usage, one.since) for one in found} == {(usage, None)}
+
+
+def test_a_canary_looks_carried_out_like_any_other_before_the_seal():
+    taken = made(1)[0].voted(ItemVote(decision=REVOKE, by="olga", at=AT), 1)
+    seen = disguised(taken)
+    assert (seen.canary, seen.carried_out_at) == (False, AT)
+    assert seen.outcome == f"catalog: `{taken.account}` is no member of `app_writer`, direct or nested"
+    power = disguised(replace(taken, role="(superuser)"))
+    assert (power.carried_out_at, power.outcome[:20]) == (None, "not managed by lapse")
+    assert disguised(made(1)[0]).outcome == ""
 
 
 def test_attention_is_how_many_were_caught():

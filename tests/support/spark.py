@@ -11,8 +11,15 @@ import pytest
 from lapse.engines.spark_engine import SparkEngine
 
 MASTER = "local[2]"
+JAVA = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:-BytecodeVerificationRemote",
+)
+"""For a JVM that does not live long: to compile well, and to verify Spark's classes, is a third of its work."""
 QUICK = {
-    "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.defaultJavaOptions": " ".join(JAVA),
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.autoBroadcastJoinThreshold": "-1",
     "spark.sql.shuffle.partitions": "1",

@@ -13,7 +13,9 @@ from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 
 if TYPE_CHECKING:
-    from lapse.ports import Engine
+    from pathlib import Path
+
+    from lapse.ports import Engine, WritingEngine
 
 DUCKDB = "duckdb"
 
@@ -33,13 +35,19 @@ def check_engine(name: str, where: str) -> None:
         ) from None
 
 
-def new_engine(name: str = DUCKDB) -> Engine:
-    """The engine called `name`, in which nothing is readable yet.
+def new_engine(name: str = DUCKDB, kept: Path | None = None) -> Engine:
+    """The engine called `name`, in which nothing is readable yet. What takes long is kept in the folder `kept`, if any.
 
     Raises:
         InvalidInput: there is none of that name.
         Unavailable: what it needs is not installed.
     """
+    from lapse.engines.kept import KeptEngine
+
+    return KeptEngine(_computing(name), kept)
+
+
+def _computing(name: str) -> WritingEngine:
     check_engine(name, "the engine of a review")
     if name == DUCKDB:
         from lapse.engines.duckdb_engine import DuckDbEngine

@@ -5,6 +5,7 @@
     keys/         the signing and the sealing key (mode 0700)
     lapse.db      the store, unless `store` names a PostgreSQL
     reviews/      one folder a review
+    kept/         what reviews have computed and can use again; deleting it is always safe
     recordings/   what went through the gateway, encrypted (mode 0700)
     gateways/     what the gateway processes of this machine keep for themselves (mode 0700)
     server.json   address and process id of the running server, if one runs
@@ -84,6 +85,11 @@ class Home:
     def reviews(self) -> Path:
         """The folder with one folder a review."""
         return self.path / "reviews"
+
+    @property
+    def kept(self) -> Path:
+        """The folder of what reviews have computed and can use again. Deleting it costs time only."""
+        return self.path / "kept"
 
     @property
     def detectors(self) -> Path:

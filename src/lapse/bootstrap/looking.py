@@ -14,6 +14,7 @@ from lapse.bootstrap.app import App
 from lapse.bootstrap.recurring import CLOCK, given_to
 from lapse.bootstrap.reviewing import at_desk, desk_of
 from lapse.control.looks import note_failed_look, record_look
+from lapse.control.schedules import remove_schedule
 from lapse.domain.actors import Actor, Scope
 from lapse.domain.errors import Conflict, LapseError
 from lapse.domain.looks import KnownFinding
@@ -72,6 +73,12 @@ async def look(app: App, actor: Actor, name: str) -> Looked:
     keep_only(desk_of(app), name, look_id)
     changed = (change.after.at_look(seen.look.at) for change in seen.changes if change.on_record)
     return Looked(schedule=after, changed=tuple(changed))
+
+
+async def take_off(app: App, actor: Actor, name: str) -> None:
+    """Take a schedule off, with what its looks know and the evidence of the last one."""
+    await remove_schedule(app.control, actor, name)
+    forget(desk_of(app), name)
 
 
 async def _recorded(app: App, actor: Actor, before: ReviewSchedule, seen: Seen) -> ReviewSchedule:

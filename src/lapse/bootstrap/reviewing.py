@@ -19,6 +19,7 @@ from lapse.bootstrap.apart import apart
 from lapse.bootstrap.app import App
 from lapse.bootstrap.effects import effects_of
 from lapse.bootstrap.engines import DUCKDB, new_engine
+from lapse.bootstrap.snapshots import snapshot_store
 from lapse.bootstrap.stamps import pack_signer
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.domain.access import Observation
@@ -82,12 +83,13 @@ def desk_of(app: App) -> Desk:
         new_id=app.parts.new_id,
         folder=app.home.reviews,
         signer=pack_signer(app.keyring.signer, app.settings.review),
-        engine=partial(new_engine, app.settings.review.engine),
+        engine=partial(new_engine, app.settings.review.engine, app.home.kept if app.settings.review.keep else None),
         observe=observe,
         check_ledger=check_ledger,
         prove=prove,
         detectors=app.home.detectors if app.home.detectors.is_dir() else None,
         consequences=partial(_consequences, app),
+        snapshots=snapshot_store(app.settings.review.snapshots, app.settings.review.snapshots_endpoint),
     )
 
 
@@ -165,6 +167,7 @@ def review_files(
     folder = given.imports or next((wanted.path for wanted in given.sources), Path("files"))
     name = check_name("".join(c if c.isalnum() else "-" for c in folder.name.lower()).strip("-") or "files")
     scope = parse_scope("all", period, review_id=_review_id(name, at))
+    scope.check_begun(at)
     on_stage("collect")
     with _whole_or_gone(out / scope.review_id):
         snapshot = collect_imports(_inputs(given), scope, out / scope.review_id / "snapshot", at)

@@ -126,15 +126,18 @@ async def _look(app: App, log: Logger) -> None:
 async def _reconcile_all(app: App, log: Logger) -> None:
     """Each target by itself: one that does not answer must not keep the others from being read."""
     targets = await app.store.read(lambda reader: reader.targets())
-    await asyncio.gather(*(_reconcile(app, target.resource, log) for target in targets))
+    await asyncio.gather(*(reconcile(app, target.resource, log) for target in targets))
 
 
-async def _reconcile(app: App, resource: str, log: Logger) -> None:
+async def reconcile(app: App, resource: str, log: Logger) -> None:
+    """Read one target, and have what that ends ended now."""
     try:
         result = await reconcile_resource(app.parts, resource)
     except LapseError as error:
         log.warning("target not read", resource=resource, reason=error.message)
         return
+    if result.plan.missing:
+        app.enforcer.wake()
     log.info("target read", resource=resource, complete=result.observation.complete, drift=len(result.plan.found))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lapse.bootstrap.engines import DUCKDB, check_engine
+from lapse.bootstrap.snapshots import check_snapshots
 from lapse.domain.errors import InvalidInput, Unavailable
 from lapse.domain.names import shown
 
@@ -27,17 +28,26 @@ _OK = 200
 class ReviewSettings:
     """`engine` is what reviews compute on: `duckdb`, `local` or `spark://HOST:PORT` (both Spark).
 
+    `keep` is whether what a review has computed is kept in the home folder, for the next one over the same evidence.
+
     `timestamp_url` is an RFC 3161 authority that stamps packs (empty: none), whose certificate must lead to one of
     those in `timestamp_roots`, a PEM file.
+
+    `snapshots` is where the evidence of reviews is kept besides the home folder, `s3://BUCKET/PREFIX` (empty: nowhere);
+    `snapshots_endpoint` is the address of a store that is not AWS's.
     """
 
     engine: str = DUCKDB
+    keep: bool = True
     timestamp_url: str = ""
     timestamp_roots: str = ""
+    snapshots: str = ""
+    snapshots_endpoint: str = ""
 
     def check(self) -> None:
         """Raise `InvalidInput` if they cannot be meant."""
         check_engine(self.engine, "`engine` in [review]")
+        check_snapshots(self.snapshots, self.snapshots_endpoint)
         if not self.timestamp_url:
             return
         parts = urlsplit(self.timestamp_url)
@@ -56,10 +66,20 @@ TEMPLATE = """
 # under the same path; or "local", Spark on this machine. Spark needs lapse[spark] and Java 17.
 engine = {engine}
 
+# Whether what a review has computed is kept in kept/ of this home folder, so that the next one over the same evidence,
+# or one more day of it, takes a part of the time. It has names of people in it, as evidence does.
+keep = {keep}
+
 # A time-stamp authority (RFC 3161) that stamps sealed packs, and a PEM file with the root its certificate leads to.
 # Empty: packs are not stamped, and nothing is asked. Needs lapse[timestamp].
 timestamp_url = {timestamp_url}
 timestamp_roots = {timestamp_roots}
+
+# Where the evidence of reviews is kept besides this home folder: "s3://BUCKET/PREFIX". Empty: nowhere else. The
+# endpoint is that of a store that is not AWS's, such as "https://minio.example.com:9000". Credentials are AWS's usual
+# ones, of the environment, ~/.aws or the machine's role; none belong into this file.
+snapshots = {snapshots}
+snapshots_endpoint = {snapshots_endpoint}
 """
 
 

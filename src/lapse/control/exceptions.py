@@ -16,6 +16,7 @@ from lapse.domain.errors import NotFound, Refused
 from lapse.domain.exceptions import ReviewException, check_exception
 from lapse.domain.names import check_text, shown
 from lapse.ledger.entry import changed, created
+from lapse.policy.problems import nearest
 from lapse.ports import Transaction
 
 
@@ -46,7 +47,7 @@ async def accept(control: Control, actor: Actor, wanted: NewException) -> Review
         catalog, now = await tx.catalog(), control.now()
         owner = catalog.person_of(wanted.owner)
         if owner is None:
-            raise NotFound(f"`{shown(wanted.owner)}` is no active person", hint="somebody must answer for it")
+            raise NotFound(f"`{shown(wanted.owner)}` is no active person", hint=_near(wanted.owner, catalog))
         if wanted.resource:
             catalog.resource(wanted.resource)
         _refuse_own(actor, wanted, catalog)
@@ -83,6 +84,11 @@ async def end_exception(control: Control, actor: Actor, exception_id: str) -> Re
         return after
 
     return await control.store.write(work)
+
+
+def _near(name: str, catalog: Catalog) -> str:
+    hint = nearest(name, catalog.principals)
+    return hint if hint.startswith("did you mean") else "somebody must answer for it"
 
 
 def _refuse_own(actor: Actor, wanted: NewException, catalog: Catalog) -> None:

@@ -70,6 +70,23 @@ async def add_schedule(control: Control, actor: Actor, wanted: NewSchedule) -> R
     return await control.store.write(work)
 
 
+async def set_continuous(control: Control, actor: Actor, name: str, *, continuous: bool) -> ReviewSchedule:
+    """Have new evidence looked at every day from now on, or no more; what is known stays."""
+    actor.require(Scope.REVIEW, Scope.ADMIN)
+
+    async def work(tx: Transaction) -> ReviewSchedule:
+        before = await tx.schedule(name)
+        if before.continuous == continuous:
+            return before
+        after = replace(before, continuous=continuous, version=before.version + 1)
+        await tx.save_schedule(after)
+        entry = changed("schedule.changed", before, after, f"schedule:{name}", at=control.now(), actor=actor.name)
+        await tx.append([entry])
+        return after
+
+    return await control.store.write(work)
+
+
 async def remove_schedule(control: Control, actor: Actor, name: str) -> None:
     """Take a recurring review off the schedule; reviews that were started go on."""
     actor.require(Scope.REVIEW, Scope.ADMIN)

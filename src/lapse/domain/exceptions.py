@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lapse.domain.errors import InvalidInput, Refused
+from lapse.domain.names import shown
 from lapse.domain.times import Instant
 
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}", re.ASCII)
 LONGEST = timedelta(days=366)
 """No exception is for longer; it is decided anew."""
 
@@ -55,6 +58,11 @@ def check_exception(one: ReviewException) -> ReviewException:
         raise InvalidInput(
             "an exception is about a finding, or about the access of one account",
             hint="name a finding's fingerprint, or a resource and an account on it",
+        )
+    if one.finding and not _FINGERPRINT.fullmatch(one.finding):
+        raise InvalidInput(
+            f"`{shown(one.finding)}` is no fingerprint of a finding",
+            hint="it has 32 digits; `lapse review findings` and the report name it",
         )
     if not one.reason:
         raise InvalidInput("an exception needs a reason", hint="say in a few words why it is accepted")

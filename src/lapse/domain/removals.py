@@ -45,6 +45,9 @@ REMOVAL_LIFE: Lifecycle[RemovalState, RemovalEvent] = Lifecycle(
     },
 )
 
+MANUAL = "remove it there, then run the review again"
+"""What is left to do where lapse does not manage a role."""
+
 GIVEN_BACK = "given back"
 """What an item says whose removal was taken back."""
 
@@ -60,6 +63,7 @@ class Removal:
     that the account gets before. `due_at` is when the next step is to be taken: at once, at the end of
     `reversible_until`, or after a failure.
     `held` says whether the account held the role when it was to be taken away: what was not there is not given back.
+    `instead_held` says the same of the narrower role: what was not there goes again when the removal is taken back.
     """
 
     id: str
@@ -75,15 +79,16 @@ class Removal:
     grant_id: str = ""
     instead: str = ""
     held: bool | None = None
+    instead_held: bool | None = None
     taken_at: Instant | None = None
     over_at: Instant | None = None
     attempts: int = 0
     last_error: str = ""
     version: int = 0
 
-    def looked(self, *, held: bool) -> Removal:
+    def looked(self, *, held: bool, instead_held: bool | None) -> Removal:
         """The target was asked, before anything is done there."""
-        return replace(self, held=held, version=self.version + 1)
+        return replace(self, held=held, instead_held=instead_held, version=self.version + 1)
 
     def after(self, event: RemovalEvent, *, at: datetime) -> Removal:
         """This removal after `event`; `Refused` where the lifecycle has no such step."""

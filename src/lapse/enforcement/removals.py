@@ -14,14 +14,14 @@ from datetime import datetime
 from lapse.domain.access import Applied, Assignment, Failed
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import LapseError
-from lapse.domain.grants import GrantState
-from lapse.domain.removals import GIVEN_BACK, OPEN, Removal, RemovalEvent, RemovalState
+from lapse.domain.grants import LIVE, GrantState
+from lapse.domain.removals import GIVEN_BACK, MANUAL, OPEN, Removal, RemovalEvent, RemovalState
 from lapse.domain.reviews import Item
 from lapse.domain.targets import Drift, DriftKind
 from lapse.enforcement.backoff import next_attempt
 from lapse.enforcement.parts import ACTOR, Parts
 from lapse.ledger.entry import changed
-from lapse.ports import Transaction
+from lapse.ports import Reader, Transaction
 
 _BATCH = 500
 
@@ -81,7 +81,7 @@ async def _take(parts: Parts, resource: str, removals: Sequence[Removal]) -> lis
 def _unmanaged(removal: Removal, natives: dict[str, dict[str, str]]) -> str:
     """Why lapse cannot carry this out, if it cannot: the catalog does not know one of its roles (any more)."""
     if removal.role not in natives:
-        return f"not managed by lapse on {removal.resource}: remove it there, then run the review again"
+        return f"not managed by lapse on {removal.resource}: {MANUAL}"
     if removal.instead and removal.instead not in natives:
         return f"`{removal.instead}` is not managed by lapse on {removal.resource}: add it to the catalog, or undo this"
     return ""
@@ -92,12 +92,12 @@ async def _take_one(parts: Parts, removal: Removal, natives: dict[str, dict[str,
     connector = parts.connector(removal.resource)
     try:
         wide = _assignment(removal, natives[removal.role], parts.clock.now())
+        narrow = [_assignment(removal, natives[removal.instead], parts.clock.now())] if removal.instead else []
         if removal.held is None:
-            held = (await connector.look([wide]))[0].held
-            removal = await _record(parts, removal, lambda one, _at: one.looked(held=held), _Said())
-        if removal.instead:
-            narrow = _assignment(removal, natives[removal.instead], parts.clock.now())
-            given = await connector.apply([narrow])
+            seen = [one.held for one in await connector.look([wide, *narrow])]
+            removal = await _record(parts, removal, lambda one, _at: _looked(one, *seen), _Said())
+        if narrow:
+            given = await connector.apply(narrow)
             if isinstance(given[0], Failed):
                 return await _record(parts, removal, _failed(given[0].error), _Said(f"failed: {given[0].error}"))
         outcome = (await connector.remove([wide]))[0]
@@ -107,6 +107,10 @@ async def _take_one(parts: Parts, removal: Removal, natives: dict[str, dict[str,
     if isinstance(outcome, Failed):
         return await _record(parts, removal, _failed(outcome.error), _Said(f"failed: {outcome.error}"))
     return await _record(parts, removal, _taken, _Said("; ".join(outcome.proof), outcome.refused_at, timed=True))
+
+
+def _looked(removal: Removal, held: bool, instead_held: bool | None = None) -> Removal:
+    return removal.looked(held=held, instead_held=instead_held)
 
 
 async def _settle(parts: Parts, _resource: str, removals: Sequence[Removal]) -> list[Removal]:
@@ -125,9 +129,27 @@ async def _give_back_one(parts: Parts, removal: Removal, natives: dict[str, dict
             outcomes = await parts.connector(removal.resource).apply([_assignment(removal, native, parts.clock.now())])
             if not isinstance(outcomes[0], Applied):
                 return await _record(parts, removal, _failed(outcomes[0].error), _Said())
+        if removal.instead_held is False and not await _needed(parts, removal):
+            native = natives.get(removal.instead, {"role": removal.instead})
+            gone = await parts.connector(removal.resource).remove([_assignment(removal, native, parts.clock.now())])
+            if isinstance(gone[0], Failed):
+                return await _record(parts, removal, _failed(gone[0].error), _Said())
     except LapseError as error:
         return await _record(parts, removal, _failed(error.message), _Said())
     return await _record(parts, removal, _returned, _Said(GIVEN_BACK, timed=True))
+
+
+async def _needed(parts: Parts, removal: Removal) -> bool:
+    """Whether a grant gives the narrower role by now: then it is not taken away with the narrowing."""
+
+    async def work(reader: Reader) -> bool:
+        native = {
+            e.name: e.native.get("role") for e in (await reader.catalog()).resource(removal.resource).entitlements
+        }
+        grants = await reader.grants_of_accounts(removal.resource, {removal.account})
+        return any(one.state in LIVE and native.get(one.entitlement) == removal.instead for one in grants)
+
+    return await parts.store.read(work)
 
 
 def _natives(catalog: Catalog, resource: str) -> dict[str, dict[str, str]]:
@@ -180,7 +202,7 @@ async def _record(parts: Parts, removal: Removal, change: _Change, said: _Said) 
         await tx.save_removals([after])
         if after.state is not current.state:
             await tx.append([changed(f"removal.{after.state}", current, after, after.id, at=at, actor=ACTOR)])
-        if after.state is RemovalState.RETURNED and after.held:
+        if after.state is RemovalState.RETURNED and after.held and not await _known(tx, after):
             await tx.put_drifts([_standing(after, at)])
         await _note(tx, after, said, at)
         return after
@@ -199,6 +221,12 @@ async def _note(tx: Transaction, removal: Removal, said: _Said, at: datetime) ->
     kind = "review.carried_out" if after.carried_out_at else "review.not_carried_out"
     await tx.save_item(after)
     await tx.append([changed(kind, current, after, after.id, at=at, actor=ACTOR)])
+
+
+async def _known(tx: Transaction, removal: Removal) -> bool:
+    """Whether it is listed still: taken away and given back between two reads of the target."""
+    listed = await tx.drifts(resource=removal.resource)
+    return any((one.account, one.role) == (removal.account, removal.role) for one in listed)
 
 
 def _standing(removal: Removal, at: datetime) -> Drift:

@@ -8,18 +8,21 @@ stages through `ports.Engine`; chosen in `bootstrap`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lapse.domain.errors import InvalidInput, Unavailable
-from lapse.engines.rows import checked_file, line, rows_of_columns, wanted
+from lapse.engines.rows import checked_file, line, rows_of_table, wanted
 
 if TYPE_CHECKING:
     import duckdb
 
 _PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)", re.ASCII)
 _COMMENT_OR_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+_PIECE = 200_000
+"""Rows that `write` has in memory at once."""
 
 
 class DuckDbEngine:
@@ -60,17 +63,34 @@ class DuckDbEngine:
             InvalidInput: the SQL is wrong, reaches outside, or names a parameter that is not given.
             Unavailable: the engine ran out of memory or could not read a file.
         """
+        with self._result(sql, parameters) as result:
+            table = None if result is None else result.to_arrow_table()
+        return [] if table is None else rows_of_table(table)
+
+    def write(self, sql: str, parquet: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Put the rows of `sql` into the file `parquet`, piece by piece; parameters and errors as for `query`."""
+        import pyarrow.parquet as pq
+
+        with self._result(sql, parameters) as result:
+            if result is None:
+                raise InvalidInput("the query gives no rows")
+            reader = result.to_arrow_reader(_PIECE)
+            with pq.ParquetWriter(parquet, reader.schema, compression="zstd", compression_level=1) as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
+
+    @contextmanager
+    def _result(self, sql: str, parameters: Mapping[str, Any] | None) -> Iterator[Any]:
+        """What `sql` gives, not fetched yet; what goes wrong meanwhile is one of our errors."""
         import duckdb
 
         values = wanted(_PARAMETER.findall(_COMMENT_OR_TEXT.sub(" ", sql)), parameters or {})
         try:
-            result = self._connected().sql(sql, params=values)
-            table = None if result is None else result.to_arrow_table()
+            yield self._connected().sql(sql, params=values)
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             raise Unavailable(f"the review engine gave up: {line(error)}") from None
         except duckdb.Error as error:
             raise InvalidInput(f"the query cannot be run: {line(error)}") from None
-        return [] if table is None else _rows(table)
 
     def close(self) -> None:
         """Forget the connection; a later query opens a new one over the same files."""
@@ -100,11 +120,3 @@ class DuckDbEngine:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _rows(table: Any) -> list[dict[str, Any]]:
-    """Column by column: only times and decimals have to be looked at value by value."""
-    import pyarrow.types as kinds
-
-    plain = {f.name for f in table.schema if not kinds.is_timestamp(f.type) and not kinds.is_decimal(f.type)}
-    return rows_of_columns({name: table.column(name).to_pylist() for name in table.column_names}, plain)

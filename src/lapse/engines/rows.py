@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.domain.names import shown
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 
 
@@ -43,10 +46,27 @@ def plain_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
-def rows_of_columns(columns: Mapping[str, Sequence[Any]], plain: Collection[str]) -> list[dict[str, Any]]:
-    """The same from columns, which is faster; those named in `plain` are as they must be already."""
-    values = [one if name in plain else [_plain(value) for value in one] for name, one in columns.items()]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+def rows_of_table(table: Any) -> list[dict[str, Any]]:
+    """The same from an Arrow table, column by column, which is many times faster."""
+    names = table.column_names
+    with without_collecting():
+        columns = [_values(table.column(name)) for name in names]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """While a million of small values is made, none of which can go, looking for some that can is a third of the time.
+
+    What is inside must not make cycles.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def line(error: object) -> str:
@@ -60,3 +80,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value.as_tuple().exponent == 0 else float(value)
     return value
+
+
+def _values(column: Any) -> list[Any]:
+    """The Python values of an Arrow column; times by way of numbers, since Arrow looks up the zone for each."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        numbers = column.cast(pa.timestamp("us", tz=column.type.tz)).cast(pa.int64()).to_pylist()
+        return [None if number is None else _EPOCH + timedelta(0, 0, number) for number in numbers]
+    values: list[Any] = column.to_pylist()
+    plain = not (pa.types.is_timestamp(column.type) or pa.types.is_decimal(column.type))
+    return values if plain else [_plain(value) for value in values]

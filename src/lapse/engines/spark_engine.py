@@ -78,6 +78,15 @@ class SparkEngine:
                 parameter that is not given.
             Unavailable: Spark does not start, ran out of memory, lost its cluster or could not read a file.
         """
+        return plain_rows(self._table(sql, parameters).to_pylist())
+
+    def write(self, sql: str, parquet: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Put the rows of `sql` into the file `parquet`, which this process writes; errors as for `query`."""
+        import pyarrow.parquet as pq
+
+        pq.write_table(self._table(sql, parameters), parquet, compression="zstd")
+
+    def _table(self, sql: str, parameters: Mapping[str, Any] | None) -> Any:
         from lapse.engines.dialect import to_spark
 
         given = parameters or {}
@@ -88,8 +97,7 @@ class SparkEngine:
         with self._errors():
             self._show(session, query.tables)
             _prepare(session, sum(Path(self._files[table]).stat().st_size for table in query.tables))
-            rows: list[dict[str, Any]] = session.sql(query.sql, args=values).toArrow().to_pylist()
-        return plain_rows(rows)
+            return session.sql(query.sql, args=values).toArrow()
 
     def close(self) -> None:
         """Give the session back; a later query gets a new one over the same files."""

@@ -175,8 +175,13 @@ def _settings(master: str, own_address: str, folder: Path) -> dict[str, str]:
     }
 
 
-_FEW = {"spark.sql.shuffle.partitions": "4", "spark.default.parallelism": "4"}
-"""For one machine: with the usual 200, most of a query would be the making of empty pieces."""
+_FEW = {
+    "spark.sql.shuffle.partitions": "4",
+    "spark.default.parallelism": "4",
+    "spark.sql.constraintPropagation.enabled": "false",
+}
+"""For one machine: with the usual 200 pieces, most of a query would be the making of empty ones; and what Spark infers
+about columns, to read fewer rows, takes it longer than to read them."""
 
 
 def _gateway(conf: Any, folder: Path, ends: ExitStack) -> Any:
@@ -216,9 +221,11 @@ def _end_gateway(gateway: Any) -> None:
 def _end_context(context: SparkContext) -> None:
     from pyspark.sql import SparkSession
 
-    with warnings.catch_warnings(), suppress(Exception):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        context.stop()
+        for _ in range(2):  # a JVM that is gone ends the first try half way; the second has nothing left to ask of it
+            with suppress(Exception):
+                context.stop()
     SparkSession._instantiatedSession = None  # noqa: SLF001  else the next builder would take it
 
 
@@ -229,11 +236,14 @@ def _keep_signals(ends: ExitStack) -> None:
 
 
 def _quiet() -> None:
-    """What goes wrong in a query is raised; PySpark prints it besides, with the whole trace of Java."""
+    """What goes wrong in a query is raised; PySpark and Py4J print it besides, with the whole trace."""
+    import py4j.java_gateway
     from pyspark.logger import PySparkLogger
 
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         PySparkLogger.getLogger(name).disabled = True
+    # Its calls of the module write to the root logger, and give it a handler if there is none.
+    py4j.java_gateway.logging = py4j.java_gateway.logger
 
 
 def _own_address(master: str) -> str:
@@ -252,7 +262,7 @@ def _own_address(master: str) -> str:
 def _await_worker(context: SparkContext, master: str) -> None:
     """Spark itself would wait for ever for a worker that has room."""
     until = time.monotonic() + _WORKER_SECONDS
-    while context._jsc.sc().getExecutorMemoryStatus().size() < 2:  # noqa: SLF001, PLR2004  the driver and another
+    while not _has_worker(context, master):
         if time.monotonic() > until:
             raise Unavailable(
                 f"the Spark cluster at `{master}` has had no room for {_WORKER_SECONDS} s",
@@ -261,9 +271,23 @@ def _await_worker(context: SparkContext, master: str) -> None:
         time.sleep(0.1)
 
 
+def _has_worker(context: SparkContext, master: str) -> bool:
+    """Raises `Unavailable` if the master gave us up, which it does when executors end as soon as they are started."""
+    from py4j.protocol import Py4JError
+
+    try:
+        known: int = context._jsc.sc().getExecutorMemoryStatus().size()  # noqa: SLF001  PySpark has no public way
+    except (Py4JError, OSError):
+        raise Unavailable(
+            f"the Spark cluster at `{master}` could not start an executor",
+            hint="the log of a worker says why",
+        ) from None
+    return known >= 2  # noqa: PLR2004  the driver and another
+
+
 def _not_started(error: Exception, folder: Path) -> Unavailable:
     lines = [text.strip() for text in _log(folder).read_text("utf-8", "replace").splitlines()]
-    told = [text for text in lines if "Exception" in text or "Error" in text] or lines or [str(error)]
+    told = [text for word in ("Exception", "Error") for text in lines if word in text] or [str(error)]
     return Unavailable(f"Spark does not start: {shown(told[0], 300)}", hint="it needs Java 17 or later")
 
 

@@ -6,7 +6,7 @@ Every implementation, fakes included, passes the contract suite of its port (`te
 from __future__ import annotations
 
 from lapse.ports.basics import Clock, Page, Signer
-from lapse.ports.engines import Engine
+from lapse.ports.engines import Engine, WritingEngine
 from lapse.ports.gateway import (
     Admission,
     Attempt,
@@ -22,6 +22,7 @@ from lapse.ports.gateway import (
 from lapse.ports.ledger_store import LedgerStore, NextBatch
 from lapse.ports.notices import Notifier
 from lapse.ports.policies import Directory, PolicyVersion, Rotas, TicketSource
+from lapse.ports.snapshots import SnapshotStore
 from lapse.ports.store import Reader, Store, Transaction
 from lapse.ports.store_gateway import GatewayReader, GatewayWriter
 from lapse.ports.store_reviews import ReviewReader, ReviewWriter
@@ -54,9 +55,11 @@ __all__ = [
     "ReviewWriter",
     "Rotas",
     "Signer",
+    "SnapshotStore",
     "SshCertificateOrder",
     "Store",
     "TicketSource",
     "Transaction",
     "Upstream",
+    "WritingEngine",
 ]

@@ -22,7 +22,7 @@ from lapse.domain.data import Json, from_data, to_data
 from lapse.domain.errors import Corrupt, LapseError, NotFound, Refused
 from lapse.domain.reviews import REVIEW_LIFE, Item, Review, ReviewEvent
 from lapse.ledger.entry import changed, created
-from lapse.ports import Clock, Engine, PolicyVersion, Reader, Signer, Store, Transaction
+from lapse.ports import Clock, Engine, PolicyVersion, Reader, Signer, SnapshotStore, Store, Transaction
 from lapse.review.adjust.filing import Consequences, with_effects
 from lapse.review.asking import asked_items
 from lapse.review.changes import past_review
@@ -39,14 +39,17 @@ from lapse.review.model import (
 from lapse.review.policy_evidence import PolicyEvidence, policy_evidence
 from lapse.review.scope import ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
-from lapse.review.snapshot import load_snapshot
+from lapse.review.snapshot import MANIFEST, load_snapshot
 from lapse.review.sources.wanted import WantedSource
 from lapse.review.stages import Stages
+from lapse.review.stored import fetch_snapshot, store_snapshot
 from lapse.review.terms import NO_TERMS, ReviewTerms, check_terms
 from lapse.review.validate import ranked
 
 T = TypeVar("T")
 _REVIEWERS = (Scope.REVIEW, Scope.ADMIN)
+STORED = "snapshot"
+"""Among a review's hashes, that of the manifest in the store of snapshots: which of them is the review's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,8 @@ class Desk:
 
     `observe` reads a whole target, `check_ledger` verifies the ledger, `prove` gives a proof bundle of the ledger's
     entries about the given subjects (None where nothing is sealed yet). `detectors` is a folder of one's own.
-    `consequences` says what a proposed change of the policy would do (None: nobody does).
+    `consequences` says what a proposed change of the policy would do (None: nobody does). `snapshots` keeps the
+    evidence beyond this machine (None: nobody does).
     """
 
     store: Store
@@ -69,6 +73,7 @@ class Desk:
     prove: Callable[[Iterable[str]], Awaitable[Mapping[str, Json] | None]]
     detectors: Path | None = None
     consequences: Consequences | None = None
+    snapshots: SnapshotStore | None = None
 
     def folder_of(self, review_id: str) -> Path:
         """Where a review keeps its files."""
@@ -146,7 +151,7 @@ async def collect_evidence(desk: Desk, actor: Actor, review_id: str, given: Give
     """
     review, scope = await _at(desk, actor, review_id, ReviewEvent.COLLECT)
     snapshot = await freeze(desk, scope, given, _fresh(desk.folder_of(review_id) / "snapshot"))
-    return await _advance(desk, actor, review, ReviewEvent.COLLECT, dict(snapshot.manifest.hashes))
+    return await _advance(desk, actor, review, ReviewEvent.COLLECT, _stored(desk, review, snapshot))
 
 
 async def freeze(desk: Desk, scope: ReviewScope, given: Given, folder: Path) -> Snapshot:
@@ -179,9 +184,9 @@ async def _policy_evidence(desk: Desk) -> PolicyEvidence:
 async def audit(desk: Desk, actor: Actor, review_id: str) -> AuditResult:
     """Step 2b: who holds what, until when, and what never ends."""
     review, _ = await _at(desk, actor, review_id, ReviewEvent.AUDIT)
-    with _stages(desk, review_id) as stages:
+    with _stages(desk, review) as stages:
         result = stages.audit()
-        hashes = dict(stages.snapshot.manifest.hashes)
+        hashes = _stored(desk, review, stages.snapshot)
     _keep(desk, review_id, "audit", result)
     await _advance(desk, actor, review, ReviewEvent.AUDIT, hashes)
     return result
@@ -190,7 +195,7 @@ async def audit(desk: Desk, actor: Actor, review_id: str) -> AuditResult:
 async def validate(desk: Desk, actor: Actor, review_id: str) -> ValidationResult:
     """Step 3: an item for each permission, with its purpose, its use and a recommendation, for people to decide."""
     review, _ = await _at(desk, actor, review_id, ReviewEvent.VALIDATE)
-    with _stages(desk, review_id) as stages:
+    with _stages(desk, review) as stages:
         result = stages.validate(kept(desk, review_id, "audit", AuditResult))
     _keep(desk, review_id, "validation", result)
     at = desk.clock.now()
@@ -203,9 +208,9 @@ async def validate(desk: Desk, actor: Actor, review_id: str) -> ValidationResult
 async def workflows(desk: Desk, actor: Actor, review_id: str) -> WorkflowResult:
     """Step 4: do past approvals re-derive, and did access end when it was promised?"""
     review, _ = await _at(desk, actor, review_id, ReviewEvent.WORKFLOWS)
-    with _stages(desk, review_id) as stages:
+    with _stages(desk, review) as stages:
         result = stages.workflows()
-        hashes = dict(stages.snapshot.manifest.hashes)
+        hashes = _stored(desk, review, stages.snapshot)
     _keep(desk, review_id, "workflows", result)
     await _advance(desk, actor, review, ReviewEvent.WORKFLOWS, hashes)
     return result
@@ -214,7 +219,7 @@ async def workflows(desk: Desk, actor: Actor, review_id: str) -> WorkflowResult:
 async def adjust(desk: Desk, actor: Actor, review_id: str) -> Adjustments:
     """Step 5: what the policy should be instead. Items now carry the findings of every step."""
     review, scope = await _at(desk, actor, review_id, ReviewEvent.ADJUST)
-    with _stages(desk, review_id) as stages:
+    with _stages(desk, review) as stages:
         result = await with_effects(stages.adjust(), desk.consequences, scope.period.start, desk.clock.now)
         _keep(desk, review_id, "adjustments", result)
         whole = _result(desk, review_id, stages, await _past(desk, review))
@@ -249,7 +254,7 @@ async def result_of(desk: Desk, review_id: str) -> ReviewResult:
     review = await desk.store.read(lambda reader: reader.review(review_id))
     items = await desk.store.read(lambda reader: reader.items(review_id))
     past = await _past(desk, review)
-    with _stages(desk, review_id) as stages:
+    with _stages(desk, review) as stages:
         result = _result(desk, review_id, stages, past)
     return replace(
         result,
@@ -390,8 +395,19 @@ def _result(desk: Desk, review_id: str, stages: Stages, past: Sequence[PastRevie
     )
 
 
-def _stages(desk: Desk, review_id: str) -> Stages:
-    return Stages(desk.engine(), load_snapshot(desk.folder_of(review_id) / "snapshot"))
+def _stages(desk: Desk, review: Review) -> Stages:
+    folder = desk.folder_of(review.id) / "snapshot"
+    if desk.snapshots is not None and STORED in review.hashes and not (folder / MANIFEST).is_file():
+        fetch_snapshot(desk.snapshots, review.id, review.hashes[STORED], _fresh(folder))
+    return Stages(desk.engine(), load_snapshot(folder))
+
+
+def _stored(desk: Desk, review: Review, snapshot: Snapshot) -> dict[str, str]:
+    """What is to be recorded of a snapshot: its hashes, once it is in the store, if there is one."""
+    hashes = dict(snapshot.manifest.hashes)
+    if desk.snapshots is not None:
+        hashes[STORED] = store_snapshot(desk.snapshots, review.id, snapshot, set(review.hashes.values()))
+    return hashes
 
 
 def _fresh(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from lapse.review.model import (
     NO_TARGET,
     Adjustments,
     AuditResult,
+    DetectorRun,
     PastReview,
     ReviewResult,
     RunStatus,
@@ -47,14 +48,19 @@ class ReviewDiff:
 
 def past_review(result: ReviewResult) -> PastReview:
     """What later reviews must know of this one. Evidence is left to its own record."""
+    seen = seen_by(result.snapshot.manifest, result.runs, result.findings)
+    return replace(seen, figures=key_figures(result))
+
+
+def seen_by(manifest: SnapshotManifest, runs: Iterable[DetectorRun], findings: Iterable[Finding]) -> PastReview:
+    """What is found in one snapshot, without any figures."""
     return PastReview(
-        review_id=result.scope.review_id,
-        at=result.snapshot.manifest.collected_at,
-        resources=result.snapshot.manifest.resources,
-        unread=_unread(result.snapshot.manifest),
-        assessed=tuple(run.detector for run in result.runs if run.status is not RunStatus.NOT_ASSESSED),
-        findings=tuple(replace(finding, evidence=()) for finding in result.findings),
-        figures=key_figures(result),
+        review_id=manifest.scope.review_id,
+        at=manifest.collected_at,
+        resources=manifest.resources,
+        unread=_unread(manifest),
+        assessed=tuple(run.detector for run in runs if run.status is not RunStatus.NOT_ASSESSED),
+        findings=tuple(replace(finding, evidence=()) for finding in findings),
     )
 
 

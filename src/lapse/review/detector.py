@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from lapse.domain.data import Json, from_data, to_data
 from lapse.domain.errors import Corrupt, InvalidInput, NotFound
 from lapse.domain.names import shown
 from lapse.domain.reviews import Confidence, Finding, Severity
+from lapse.domain.times import format_time
 from lapse.ports import Engine
 from lapse.review.evidence import TABLES
 from lapse.review.model import Coverage, DetectorRun, RunStatus, Snapshot, SnapshotManifest
+from lapse.review.shared import SOURCE, shared_in
 from lapse.review.sql import times, with_absent
 
 _FRONT = re.compile(r"/\*\n(.*?)\n\*/\n", re.DOTALL)
@@ -31,8 +34,17 @@ _ID = re.compile(r"[A-Z]{1,4}[0-9]{1,3}", re.ASCII)
 OWN = "detectors"
 """Folder of a snapshot with the detectors of one's own that were given to the review."""
 _MOST_EVIDENCE = 20
-_SPELT_ALREADY = frozenset({str, int, bool, type(None)})
-_COLUMNS = ("subject", "principal", "resource", "summary", "severity")
+_SPELT: Mapping[type, Callable[[Any], Json] | None] = {
+    str: None,
+    int: None,
+    bool: None,
+    type(None): None,
+    datetime: format_time,
+}
+"""How the usual values of rows are spelt (None: as they are), without trying one kind after the other."""
+_COLUMNS = ("subject", "principal", "resource", "summary")
+_SEVERITIES = frozenset(Severity)
+_NO_EVIDENCE = frozenset({*_COLUMNS, "severity"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +124,9 @@ def parse_detector(text: str, name: str) -> Detector:
     unknown = [table for table in detector.tables if table not in TABLES]
     if unknown:
         raise InvalidInput(f"`{shown(name)}` needs `{shown(unknown[0])}`, which is not an evidence table")
+    shared = next(shared_in(detector.sql), None)
+    if shared is not None and SOURCE not in detector.tables:
+        raise InvalidInput(f"`{shown(name)}` reads `{shared.name}`, which is made of `{SOURCE}`: it needs that")
     return detector
 
 
@@ -199,9 +214,9 @@ def run_detector(
         findings = _findings(detector, manifest, _checked(rows))
     except InvalidInput as error:
         return (), replace(run, reason=f"it could not be run: {error.message}")
-    partial = _partial((*detector.needs, *(t for group in detector.one_of for t in group)), manifest)
-    if partial and not findings:
-        return (), replace(run, missing=tuple(partial), reason="; ".join(partial.values()))
+    lacking = _partial((*detector.needs, *(t for group in detector.one_of for t in group)), manifest)
+    if lacking and not findings:
+        return (), replace(run, missing=tuple(lacking), reason="; ".join(lacking.values()))
     status = RunStatus.FOUND if findings else RunStatus.CLEAR
     return findings, replace(run, status=status, findings=len(findings))
 
@@ -209,12 +224,11 @@ def run_detector(
 def _checked(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """`rows`, if they are what a detector gives; one of one's own may give anything."""
     for row in rows:
-        lacking = [name for name in _COLUMNS[:-1] if name not in row]
-        if lacking:
-            raise InvalidInput(f"its SQL gives no column `{lacking[0]}`")
+        if any(name not in row for name in _COLUMNS):
+            raise InvalidInput(f"its SQL gives no column `{next(name for name in _COLUMNS if name not in row)}`")
         if not isinstance(row["subject"], str) or not isinstance(row["summary"], str):
             raise InvalidInput("subject and summary are texts in every row")
-        if row.get("severity") is not None and row["severity"] not in set(Severity):
+        if row.get("severity") is not None and row["severity"] not in _SEVERITIES:
             raise InvalidInput(f"`{shown(str(row['severity']))}` is no severity")
     return rows
 
@@ -276,38 +290,46 @@ def _parameters(detector: Detector, manifest: SnapshotManifest) -> dict[str, Jso
 
 def _findings(detector: Detector, manifest: SnapshotManifest, rows: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
     """One finding a fingerprint; further rows of the same one are more evidence for it."""
-    coverage = _coverage(detector, manifest)
     found: dict[str, Finding] = {}
+    more: dict[str, list[dict[str, Json]]] = {}
+    severities: dict[str | None, Severity] = {None: detector.severity, **{str(one): one for one in Severity}}
+    same = partial(
+        Finding,
+        detector=detector.id,
+        detector_version=detector.version,
+        title=detector.title,
+        confidence=detector.confidence,
+        would_clear=detector.would_clear,
+        remediation=detector.remediation,
+        coverage=_coverage(detector, manifest),
+        clauses=detector.clauses,
+    )
     for row in rows:
-        evidence = {
-            name: value if type(value) in _SPELT_ALREADY else _json(value)
-            for name, value in row.items()
-            if name not in _COLUMNS
-        }
         resource, principal, subject = row["resource"] or "", row["principal"] or "", row["subject"]
         key = fingerprint(detector.id, resource, principal, subject)
-        known = found.get(key)
-        if known is not None:
-            found[key] = replace(known, evidence=(*known.evidence, evidence)[:_MOST_EVIDENCE])
+        if key in found:
+            more.setdefault(key, []).append(_evidence(row))
             continue
-        found[key] = Finding(
+        found[key] = same(
             fingerprint=key,
-            detector=detector.id,
-            detector_version=detector.version,
-            title=detector.title,
-            severity=Severity(row.get("severity") or detector.severity),
-            confidence=detector.confidence,
+            severity=severities[row.get("severity")],
             subject=subject,
             summary=row["summary"],
-            would_clear=detector.would_clear,
-            remediation=detector.remediation,
             resource=resource,
             principal=principal,
-            evidence=(evidence,),
-            coverage=coverage,
-            clauses=detector.clauses,
+            evidence=(_evidence(row),),
         )
+    for key, rest in more.items():
+        found[key] = replace(found[key], evidence=(*found[key].evidence, *rest)[:_MOST_EVIDENCE])
     return tuple(found.values())
+
+
+def _evidence(row: Mapping[str, Any]) -> dict[str, Json]:
+    return {
+        name: value if (spelt := _SPELT.get(type(value), _json)) is None else spelt(value)
+        for name, value in row.items()
+        if name not in _NO_EVIDENCE
+    }
 
 
 def _coverage(detector: Detector, manifest: SnapshotManifest) -> str:

@@ -13,10 +13,9 @@ from typing import TypeVar
 
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput
-from lapse.domain.names import shown
 from lapse.review.columns import Column, Kind, Table
 from lapse.review.identities import Rules
-from lapse.review.imports import Tally, csv_rows, read_row
+from lapse.review.imports import UNREADABLE, Tally, csv_rows, read_row, why_unreadable
 from lapse.review.model import Problem
 from lapse.review.people import People
 
@@ -103,8 +102,9 @@ def _mapping(
                 accounts[row["resource"] or "*", row["account"].lower()].add(row["principal"])
             else:
                 tally.reject(f"line {line}", "it names neither account nor key")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InvalidInput(f"`{path.name}` cannot be read as CSV: {shown(str(error), 200)}") from None
+    except UNREADABLE as error:
+        hint = "save it as CSV in UTF-8, with a header"
+        raise InvalidInput(f"`{path.name}` cannot be read as CSV: {why_unreadable(error)}", hint=hint) from None
     return _frozen(accounts.items()), _frozen(keys.items()), _problems(path, tally)
 
 

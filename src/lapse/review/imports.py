@@ -73,8 +73,8 @@ def import_file(writer: SnapshotWriter, table: Table, path: Path) -> None:
             _import_csv(writer, table, path, tally)
         else:
             _import_parquet(writer, table, path, tally)
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        why = shown(" ".join(str(error).split()), 200)
+    except UNREADABLE as error:
+        why = why_unreadable(error)
         writer.gap(table.name, f"{path.name} could not be read to its end: {why}")
         writer.problem(Problem(table=table.name, source=path.name, what=f"the file could not be read: {why}"))
     writer.rejected(table.name, tally.bad)
@@ -89,6 +89,19 @@ def import_file(writer: SnapshotWriter, table: Table, path: Path) -> None:
                 examples=tuple(tally.examples),
             )
         )
+
+
+UNREADABLE = (OSError, UnicodeDecodeError, csv.Error, ValueError)
+"""What reading a file of evidence can fail with."""
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why a file cannot be read on, in our words where the library's say little."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, csv.Error) and "unexpected end" in str(error):
+        return "it ends inside of a quoted cell"
+    return shown(" ".join(str(error).split()), 200)
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:

@@ -13,11 +13,12 @@ from pathlib import Path
 from lapse.domain.looks import KnownChange, KnownFinding, Look, counts, known_hash
 from lapse.domain.schedules import ReviewSchedule
 from lapse.review.campaign import Desk, Given, freeze
-from lapse.review.changes import past_review
+from lapse.review.changes import seen_by
 from lapse.review.known import after_look, updated
+from lapse.review.model import RunStatus
 from lapse.review.scope import parse_scope
 from lapse.review.snapshot import MANIFEST, file_sha256
-from lapse.review.stages import run_stages
+from lapse.review.stages import Stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,9 @@ async def look_at(
     scope.check_people(await desk.store.read(lambda reader: reader.catalog()))
     folder = _folder_of(desk, schedule.name) / look_id
     snapshot = await freeze(desk, scope, given, folder)
-    result = run_stages(desk.engine, snapshot)
-    now = past_review(result)
+    with Stages(desk.engine(), snapshot) as stages:
+        found = stages.found()
+    now = seen_by(snapshot.manifest, found.runs, found.findings)
     changes = after_look(schedule, known, now)
     after = updated(known, changes)
     look = Look(
@@ -52,7 +54,7 @@ async def look_at(
         findings=known_hash(after, now.at),
         counts=counts(after, now.at),
         assessed=len(now.assessed),
-        not_assessed=tuple(run.detector for run in result.not_assessed),
+        not_assessed=tuple(sorted(run.detector for run in found.runs if run.status is RunStatus.NOT_ASSESSED)),
         unread=now.unread,
     )
     return Seen(look=look, changes=changes)
@@ -69,9 +71,10 @@ def keep_only(desk: Desk, schedule: str, look_id: str) -> None:
             shutil.rmtree(one, ignore_errors=True)
 
 
-def forget(desk: Desk, schedule: str, look_id: str) -> None:
-    """Remove the evidence of a look that came to nothing."""
-    shutil.rmtree(_folder_of(desk, schedule) / look_id, ignore_errors=True)
+def forget(desk: Desk, schedule: str, look_id: str = "") -> None:
+    """Remove the evidence of a look that came to nothing, or of all looks of a schedule that is no more."""
+    folder = _folder_of(desk, schedule)
+    shutil.rmtree(folder / look_id if look_id else folder, ignore_errors=True)
 
 
 def _folder_of(desk: Desk, schedule: str) -> Path:

@@ -16,7 +16,7 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput, NotFound
 from lapse.domain.names import shown
 from lapse.review.columns import Column, Kind, Table
-from lapse.review.imports import Tally, csv_rows, read_row
+from lapse.review.imports import UNREADABLE, Tally, csv_rows, read_row, why_unreadable
 from lapse.review.model import Problem
 
 _TABLE = Table(
@@ -75,8 +75,9 @@ def read_people(path: Path) -> People:
                 persons.append(_person(read_row(_TABLE, cells)))
             except InvalidInput as error:
                 tally.reject(f"line {line}", error.message)
-    except (UnicodeDecodeError, ValueError, OSError) as error:
-        raise InvalidInput(f"`{path.name}` cannot be read as CSV: {shown(str(error), 200)}") from None
+    except UNREADABLE as error:
+        hint = "save it as CSV in UTF-8, with a header"
+        raise InvalidInput(f"`{path.name}` cannot be read as CSV: {why_unreadable(error)}", hint=hint) from None
     return People(persons=tuple(persons), problems=_problems(path, tally))
 
 

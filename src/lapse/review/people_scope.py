@@ -44,8 +44,9 @@ def about_people(stage: Stage, people: frozenset[str] | None) -> Stage:
     """`stage` with the findings about `people`, and those that are about nobody in particular."""
     if people is None:
         return stage
-    return replace(stage, findings=tuple(_about(stage.findings, people)))
+    return replace(stage, findings=tuple(about(stage.findings, people)))
 
 
-def _about(findings: Iterable[Finding], people: frozenset[str]) -> Iterable[Finding]:
+def about(findings: Iterable[Finding], people: frozenset[str]) -> Iterable[Finding]:
+    """Those of `findings` that are about `people`, or about nobody in particular."""
     return (finding for finding in findings if not finding.principal or finding.principal in people)

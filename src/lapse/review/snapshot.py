@@ -192,7 +192,7 @@ def load_snapshot(folder: Path) -> Snapshot:
 
     Raises:
         NotFound: there is none.
-        Corrupt: the manifest cannot be read, or a file is not what was collected.
+        Corrupt: the manifest cannot be read or names a file elsewhere, or a file is not what was collected.
     """
     try:
         data = json.loads((folder / MANIFEST).read_text("utf-8"))
@@ -202,8 +202,8 @@ def load_snapshot(folder: Path) -> Snapshot:
         raise Corrupt(f"`{folder / MANIFEST}` cannot be read") from None
     manifest = from_data(SnapshotManifest, data)
     for table in manifest.tables:
-        path = folder / Path(table.file).name
-        if table.file and (not path.is_file() or file_sha256(path) != table.sha256):
+        path = folder / table.file
+        if table.file and (path.parent != folder or not path.is_file() or file_sha256(path) != table.sha256):
             raise Corrupt(f"`{path}` is not the file that was collected", hint="collect the review again")
     return Snapshot(folder=str(folder), manifest=manifest)
 

@@ -13,6 +13,7 @@ from lapse.ports import Engine
 from lapse.review.columns import Kind
 from lapse.review.evidence import TABLES
 from lapse.review.model import Snapshot, SnapshotManifest
+from lapse.review.shared import with_heads
 
 _SQL_TYPES = {Kind.TEXT: "VARCHAR", Kind.INT: "BIGINT", Kind.BOOL: "BOOLEAN", Kind.TIME: "TIMESTAMPTZ"}
 
@@ -38,13 +39,8 @@ islands AS (
 
 
 def with_absent(sql: str, tables: Iterable[str], manifest: SnapshotManifest) -> str:
-    """`sql`, with each of `tables` that the snapshot lacks in front as an empty one."""
-    absent = [name for name in tables if name not in manifest.present]
-    sql = sql.lstrip()
-    if not absent:
-        return sql
-    heads = ",\n".join(f"{name} AS ({_empty(name)})" for name in absent)
-    return f"WITH {heads},\n{sql[5:]}" if sql[:5].upper() == "WITH " else f"WITH {heads}\n{sql}"
+    """`sql`, with each of `tables` that the snapshot lacks in front as an empty one, and the shared ones it names."""
+    return with_heads(sql, [f"{name} AS ({_empty(name)})" for name in tables if name not in manifest.present])
 
 
 def ask(

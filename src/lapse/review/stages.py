@@ -11,10 +11,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from lapse.domain.reviews import FindingState
 from lapse.ports import Engine
 from lapse.review.adjust.stage import adjust
 from lapse.review.audit import audit
 from lapse.review.changes import past_review, with_states
+from lapse.review.detector import Assessment, run_detectors
 from lapse.review.escalation import with_admin_paths
 from lapse.review.figures.trend import trend
 from lapse.review.model import (
@@ -26,12 +28,12 @@ from lapse.review.model import (
     ValidationResult,
     WorkflowResult,
 )
-from lapse.review.people_scope import Stage, about_people, held_in_scope, people_in_scope
+from lapse.review.people_scope import Stage, about, about_people, held_in_scope, people_in_scope
 from lapse.review.roles.validation import validate_roles
 from lapse.review.snapshot import register_all
 from lapse.review.sql import ask
 from lapse.review.validate import relink, validate
-from lapse.review.workflows import workflows
+from lapse.review.workflows import derive, workflows
 
 _ACCEPTED = """
 SELECT finding, max(until) AS until FROM exceptions
@@ -76,6 +78,26 @@ class Stages:
     def adjust(self) -> Adjustments:
         """Step 5."""
         return self._limited(adjust(self._engine, self.snapshot))
+
+    def found(self) -> Assessment:
+        """What every detector finds, with nothing else worked out; what is accepted is marked as that.
+
+        Derives what the detectors read into the snapshot, as the steps do.
+        """
+        self.snapshot = with_admin_paths(self._engine, self.snapshot)
+        register_all(self._engine, self.snapshot)
+        before = run_detectors(self._engine, self.snapshot, (1, 2, 3))
+        self.snapshot = derive(self._engine, self.snapshot)
+        after = run_detectors(self._engine, self.snapshot, (4, 5, 6))
+        people, accepted = people_in_scope(self._engine, self.snapshot), self._accepted()
+        findings = (*before.findings, *after.findings)
+        return Assessment(
+            findings=tuple(
+                replace(one, state=FindingState.ACCEPTED) if one.fingerprint in accepted else one
+                for one in (findings if people is None else about(findings, people))
+            ),
+            runs=(*before.runs, *after.runs),
+        )
 
     def _limited(self, result: Stage) -> Stage:
         """`result` with the findings about the people in scope."""

@@ -149,7 +149,7 @@ def _would_lose(held: Holding) -> str:
     if held.last_used is None:
         return "nothing that was used" if held.usage is Usage.UNUSED else "not known: its use was not recorded"
     what = f", for {' and '.join(held.actions)}" if held.actions else ""
-    times = f"{held.uses} times, " if held.uses else ""
+    times = "" if not held.uses else "once, " if held.uses == 1 else f"{held.uses:,} times, "
     return f"used {times}last on {held.last_used:%Y-%m-%d}{what}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import zipfile
 
@@ -91,6 +92,12 @@ def test_a_link_or_a_device_in_a_folder_is_refused(folder):
 def test_a_cut_or_padded_zip_is_refused(archive, change, problem):
     archive.write_bytes(change(archive.read_bytes()))
     assert problem in refusal(archive)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    pipe = tmp_path / "pack.zip"
+    os.mkfifo(pipe)
+    assert refusal(pipe) == "is neither a file nor a folder"
 
 
 def test_the_same_files_zipped_by_another_program_are_not_the_sealed_zip(sealed, tmp_path):

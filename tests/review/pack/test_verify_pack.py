@@ -125,6 +125,12 @@ def test_a_manifest_that_names_another_checkpoint_is_refused(folder, sealed, sig
     assert "another ledger checkpoint" in problem.problem
 
 
+def test_a_pack_under_a_hostile_name_does_nothing_to_a_terminal(tmp_path):
+    path = tmp_path / "bad\x1b[2J\N{RIGHT-TO-LEFT OVERRIDE}.zip"
+    path.write_bytes(b"no zip")
+    assert all(line.isprintable() and line.isascii() for line in report_lines(verify_pack(str(path))))
+
+
 @pytest.mark.parametrize("path", ["/nonexistent/pack.zip", "/dev/null", "/etc", "/"])
 def test_what_is_no_pack_gives_a_sentence(path):
     (problem,) = verify_pack(path).problems

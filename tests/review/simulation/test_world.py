@@ -9,11 +9,13 @@ import pytest
 
 from lapse.domain.data import from_data, to_data
 from lapse.domain.reviews import Confidence, ItemDecision, Usage
+from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.review.detector import all_detectors
 from lapse.review.model import ReviewResult, RunStatus
 from lapse.review.simulation import Size
 from lapse.review.snapshot import load_snapshot
-from support.simulation import ADVICE, reviewed
+from lapse.review.stages import Stages
+from support.simulation import ADVICE, reviewed, snapshot_of
 
 pytestmark = pytest.mark.timeout(400)
 """The first test waits for the world and its review, which takes long where many tests run at a time."""
@@ -48,6 +50,13 @@ def test_what_was_planted_plainly_is_found_by_detectors_that_only_advise(world):
     rare = {key for key, one in world.planted.items() if key[0] == "R8" and (one.strength or 0) > 90}
     assert rare
     assert rare - world.found == set()
+
+
+def test_a_look_between_reviews_finds_what_a_review_finds(world, tmp_path):
+    with Stages(DuckDbEngine(threads=2), snapshot_of(world.world, tmp_path / "look")) as stages:
+        found = stages.found()
+    assert {one.fingerprint for one in found.findings} == {one.fingerprint for one in world.result.findings}
+    assert {run.detector: run.status for run in found.runs} == {run.detector: run.status for run in world.result.runs}
 
 
 def test_advice_is_seldom_given_for_nothing(world):

@@ -77,7 +77,9 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidInput("this needs a confirmation, and nobody can be asked here", hint="pass --yes")
+        raise InvalidInput(
+            "this needs a confirmation, and nobody can be asked here", hint=f"pass --yes, if it is yes: {question}"
+        )
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

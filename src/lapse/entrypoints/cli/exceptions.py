@@ -9,6 +9,7 @@ import typer
 from lapse.domain.errors import InvalidInput
 from lapse.entrypoints.cli.commands import Reason, command, group
 from lapse.entrypoints.cli.output import print_json, safe, say, table, when
+from lapse.entrypoints.cli.review_findings import finding_named
 from lapse.entrypoints.cli.session import Session, quoted
 
 Ident = Annotated[str, typer.Argument(metavar="EXCEPTION")]
@@ -46,7 +47,7 @@ def add(  # noqa: PLR0913, PLR0917  one parameter an option
     owner: Annotated[str, typer.Option(metavar="PERSON", help="Who answers for it.")],
     until: Annotated[str, typer.Option(metavar="DAY", help="When it ends, within a year (2027-06-30).")],
     reason: Reason = "",
-    finding: Annotated[str, typer.Option(metavar="FINGERPRINT", help="Accept this finding.")] = "",
+    finding: Annotated[str, typer.Option(metavar="FINDING", help="Accept this finding (or how its name begins).")] = "",
     access: Annotated[str, typer.Option(metavar="RESOURCE/ACCOUNT", help="Accept this account's access.")] = "",
     role: Annotated[str, typer.Option(metavar="ROLE", help="With --access: only this role.")] = "",
 ) -> None:
@@ -57,11 +58,13 @@ def add(  # noqa: PLR0913, PLR0917  one parameter an option
     body = {"owner": owner, "until": f"{until}T00:00:00Z" if "T" not in until else until, "reason": reason}
     about = {"finding": finding, "resource": resource, "account": account, "role": role}
     with session.api() as api:
+        if finding:
+            about["finding"] = finding_named(api, finding)["fingerprint"]
         made = api.post("/exceptions", body | about)
     if session.json:
         print_json(made)
         return
-    say(f"{made['id']}: {_about(made)} is accepted until {when(made['until'])}, {safe(made['owner'])} answers for it")
+    say(f"{made['id']}: {_about(made)} is accepted until {made['until'][:10]}, {safe(made['owner'])} answers for it")
 
 
 def end(session: Session, exception: Ident) -> None:

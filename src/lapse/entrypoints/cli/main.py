@@ -151,13 +151,15 @@ def exit_code_of(error: LapseError) -> int:
 
 
 def _complain(error: LapseError) -> int:
+    from lapse.entrypoints.cli.output import note
+
     if isinstance(error, FileErrors) or getattr(error, "problems", None):
         for problem in error.problems:  # type: ignore[attr-defined]
-            sys.stderr.write(_located(problem) + "\n")
+            note(_located(problem))
     else:
-        sys.stderr.write(f"lapse: {error.message}\n")
+        note(f"lapse: {error.message}")
         if error.hint:
-            sys.stderr.write(f"  hint: {error.hint}\n")
+            note(f"  hint: {error.hint}")
     _details(error)
     return exit_code_of(error)
 
@@ -170,6 +172,8 @@ def _located(problem: Any) -> str:
 
 
 def _usage(error: Any) -> int:
+    from lapse.entrypoints.cli.output import note
+
     text = str(error.format_message()).strip()
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(text + "\n")
@@ -177,7 +181,7 @@ def _usage(error: Any) -> int:
     path = error.ctx.command_path if getattr(error, "ctx", None) else "lapse"
     sentence, _, more = text.replace("'", "`").rstrip(".").partition(". ")
     hint = more or f"`{path} --help` says what is possible"
-    sys.stderr.write(f"lapse: {sentence[:1].lower()}{sentence[1:]}\n  hint: {hint[:1].lower()}{hint[1:]}\n")
+    note(f"lapse: {sentence[:1].lower()}{sentence[1:]}\n  hint: {hint[:1].lower()}{hint[1:]}")
     return 2
 
 

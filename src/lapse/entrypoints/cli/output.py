@@ -14,7 +14,7 @@ from typing import Any
 
 from lapse.domain.durations import human_duration, parse_duration
 from lapse.domain.errors import InvalidInput
-from lapse.domain.names import shown
+from lapse.domain.names import is_printable, shown
 from lapse.domain.times import parse_time
 
 _PIPE_WIDTH = 400
@@ -31,12 +31,19 @@ _STYLES = {
 
 def say(text: str = "") -> None:
     """One line for people, on standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(visible(text) + "\n")
 
 
 def note(text: str) -> None:
     """One line beside the result, on standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")
+
+
+def visible(text: str) -> str:
+    """`text` with everything but line ends and tabs that a terminal would act upon as its escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or is_printable(c) else c.encode("unicode_escape").decode() for c in text)
 
 
 def print_json(data: Any) -> None:
@@ -62,9 +69,26 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, flexible: i
     first = max((len(line[0]) for line in lines), default=0)
     for number, heading in enumerate(headings):
         grid.add_column(heading, no_wrap=number != flexible, overflow="fold", min_width=0 if number else first)
+    room = _room(headings, lines, flexible)
     for cells in lines:
+        if flexible is not None:
+            cells[flexible] = _broken(cells[flexible], room)
         grid.add_row(*(Text(cell, style=_STYLES.get(cell.replace(" ", "_"), "")) for cell in cells))
     _console().print(grid)
+
+
+def _room(headings: Sequence[str], lines: Sequence[Sequence[str]], flexible: int | None) -> int:
+    """Characters that the other columns leave for the flexible one."""
+    others = [number for number in range(len(headings)) if number != flexible]
+    widest = [max(len(headings[number]), *(len(line[number]) for line in lines), 0) for number in others]
+    return int(_console().width) - sum(widest) - 2 * len(headings)
+
+
+def _broken(name: str, room: int) -> str:
+    """A name of several parts that has no room on one line, broken after a slash rather than anywhere."""
+    head, slash, tail = name.rpartition("/")
+    fits = not slash or len(name) <= room or " " in name or len(head) + 1 > room
+    return name if fits else f"{head}{slash}\n{tail}"
 
 
 def paragraph(text: str, *, first: str = "", rest: str | None = None) -> None:

@@ -64,7 +64,7 @@ def adjust(session: Session, review: ReviewId = "", apply: Apply = "", reason: W
         _print_proposals(listed["proposals"])
         if listed["proposals"]:
             say(f"next: `lapse review proposals {found['id']} --show PROPOSAL` says what one would do")
-        say(f"next: `lapse review seal {found['id']}`")
+        say(f"next: `lapse review show {found['id']}` says what is not decided yet, `lapse review seal` ends deciding")
 
 
 def proposals(session: Session, review: ReviewId = "", show: One = "") -> None:
@@ -111,7 +111,8 @@ def _print_proposals(rows: list[Mapping[str, Any]]) -> None:
                     row["id"],
                     row["kind"],
                     row["title"].replace("`", ""),
-                    _saved(row) + ("" if row["patch"] else ", advice"),
+                    _saved(row),
+                    "yes" if row["patch"] else "advice",
                 )
                 for row in rows
             ),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lapse.domain.errors import InvalidInput
+from lapse.domain.removals import GIVEN_BACK
 from lapse.entrypoints.cli.commands import Limit, Reason, Yes, command, confirm
 from lapse.entrypoints.cli.output import clock, facts, plural, print_json, safe, say, table
 from lapse.entrypoints.cli.review_options import ReviewId, review_of
@@ -36,10 +37,14 @@ def items(
     mine: Annotated[bool, typer.Option("--mine", help="Only what you are asked about now.")] = False,
     limit: Limit = 30,
 ) -> None:
-    """List the permissions to decide on, riskiest first."""
+    """List the permissions to decide on, riskiest first.
+
+    With --mine and no REVIEW, those of all open reviews.
+    """
     with session.api() as api:
         found = review_of(api, review)
-        rows = api.get(f"/reviews/{quoted(found['id'])}/items", undecided=undecided, mine=mine)["items"]
+        asked_in = [found] if review or not mine else _open_reviews(api) or [found]
+        rows = [row for one in asked_in for row in _items_of(api, one["id"], undecided=undecided, mine=mine)]
     if session.json:
         print_json(rows[:limit])
         return
@@ -50,10 +55,11 @@ def items(
     table(("ITEM", "WHO", "HOLDS", "USED", "ASKED", "DECISION"), map(_row, rows[:limit]), flexible=2)
     if len(rows) > limit:
         say(f"{len(rows) - limit} more; `--limit` shows them")
-    if found["state"] == "sealed":
+    if asked_in == [found] and found["state"] == "sealed":
         say("the review is sealed; `lapse review start` opens one whose items can be decided")
     else:
-        say("next: `lapse review item ITEM` shows the evidence, `lapse review decide ITEM keep|revoke` decides")
+        say("next: `lapse review item ITEM` shows the evidence, and")
+        say("  `lapse review decide ITEM keep|revoke` decides")
 
 
 def item(session: Session, item: Item) -> None:
@@ -154,6 +160,15 @@ def sample(
     say(f"the {len(rows)} items with the smallest SHA-256 of the seed `{safe(seed)}`, a zero byte and their id")
 
 
+def _open_reviews(api: Api) -> list[dict[str, Any]]:
+    return [one for one in api.get("/reviews")["items"] if one["state"] != "sealed"]
+
+
+def _items_of(api: Api, review: str, *, undecided: bool, mine: bool) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = api.get(f"/reviews/{quoted(review)}/items", undecided=undecided, mine=mine)["items"]
+    return rows
+
+
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
     turn = one["asked"][one["asking"]]["persons"] if one["asking"] < len(one["asked"]) else []
     decision = one["decision"] or f"{one['recommendation']}?"
@@ -173,7 +188,7 @@ def _evidence(one: dict[str, Any]) -> dict[str, str]:
         "recorded": one["usage_coverage"], "peers": one["peers"], "risk": f"{one['risk']} of 100",
         "findings": str(len(one["findings"])) if one["findings"] else "",
         "recommended": f"{one['recommendation']}: {one['recommendation_reason']}",
-        "asked": "; ".join(lines), "decided": _decided(one), "carried out": _carried_out(one),
+        "asked": "; ".join(lines), "decided": _decided(one), **_carried_out(one),
     }  # fmt: skip
 
 
@@ -184,9 +199,10 @@ def _decided(one: dict[str, Any]) -> str:
     return f"{one['decision']} {who}, {clock(one['decided_at'])}: {one['decision_reason']}"
 
 
-def _carried_out(one: dict[str, Any]) -> str:
-    when = f"{clock(one['carried_out_at'])}: " if one["carried_out_at"] else ""
-    return f"{when}{one['outcome']}" if one["outcome"] else ""
+def _carried_out(one: dict[str, Any]) -> dict[str, str]:
+    if one["carried_out_at"]:
+        return {"carried out": f"{clock(one['carried_out_at'])}: {one['outcome']}"}
+    return {"undone" if one["outcome"] == GIVEN_BACK else "not carried out": one["outcome"]}
 
 
 def _say_decided(one: dict[str, Any], decision: str) -> None:
@@ -195,10 +211,14 @@ def _say_decided(one: dict[str, Any], decision: str) -> None:
         say(f"  carried out, and seen to be gone at {clock(one['carried_out_at'])}: {safe(one['outcome'])}")
     elif decision in _ENDING and one["outcome"]:
         say(f"  not carried out yet: {safe(one['outcome'])}")
+        if one["holding"] == "inherited":
+            say("  it is held through another role: what gives that one is taken away in the item about it")
     elif one["decision"] is None:
         say(f"  now asked: {safe(', '.join(_turn(one))) or 'nobody is left who may decide it'}")
     elif one["until"]:
         say(f"  until {clock(one['until'])}")
+    elif decision == "shorten":
+        say("  nothing is taken away: step 5 proposes a shorter maximum; with --until it ends on a day")
 
 
 def _turn(one: dict[str, Any]) -> list[str]:

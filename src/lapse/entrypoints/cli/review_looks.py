@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lapse.entrypoints.cli.output import DASH, clock, note, plural, print_json, say, table, when
 from lapse.entrypoints.cli.session import Api, Session, quoted
 
 STATES = ("new", "back again", "open", "accepted", "not known", "fixed")
+SHOWN = 12
+"""Digits of a fingerprint that listings show."""
 _MOST_NAMES = 12
 _GONE = frozenset({"not known", "fixed"})
 
@@ -49,19 +51,32 @@ def print_look(session: Session, looked: Mapping[str, Any]) -> None:
     say(f"next: {_next(name, look)}")
 
 
-def print_known(rows: Iterable[Mapping[str, Any]], at: str) -> None:
-    """One line a finding; when it was seen last is said where that was not the look at `at`."""
+def known_by_looks(api: Api) -> dict[str, dict[str, Any]]:
+    """Findings that looks know, by fingerprint; `looks` says of each which schedule's, how, since when, seen when."""
+    found: dict[str, dict[str, Any]] = {}
+    for schedule in api.get("/review-schedules")["items"]:
+        for row in _known(api, schedule["name"], fixed=False) if schedule["look"] else ():
+            looks = {name: row[name] for name in ("schedule", "since", "last_seen")}
+            finding = row["finding"]
+            found.setdefault(finding["fingerprint"], finding | {"looks": looks | {"state": finding["state"]}})
+    return found
+
+
+def print_known(rows: Sequence[Mapping[str, Any]], at: str) -> None:
+    """One line a finding; when it was seen last is said where not all of them were seen by the look at `at`."""
+    all_seen = all(row["last_seen"] == at for row in rows)
     table(
-        ("SEVERITY", "ID", "STATE", "SINCE", "SEEN", "WHAT"),
+        ("FINDING", "SEVERITY", "ID", "STATE", "SINCE", *(() if all_seen else ("SEEN",)), "WHAT"),
         (
             (
-                row["finding"]["severity"], row["finding"]["detector"], row["finding"]["state"],
-                when(row["since"]), "now" if row["last_seen"] == at else when(row["last_seen"]),
+                row["finding"]["fingerprint"][:SHOWN], row["finding"]["severity"], row["finding"]["detector"],
+                row["finding"]["state"], when(row["since"]),
+                *(() if all_seen else ("now" if row["last_seen"] == at else when(row["last_seen"]),)),
                 row["finding"]["summary"],
             )
             for row in rows
         ),
-        flexible=5,
+        flexible=5 if all_seen else 6,
     )  # fmt: skip
 
 
@@ -117,9 +132,13 @@ def _print_schedule(schedule: Mapping[str, Any], rows: list[dict[str, Any]], lim
         say(f"{len(rows) - limit} more; `--limit {len(rows)}` shows all")
     say_limits(look)
     say_failure(schedule)
+    if rows:
+        say("next: `lapse review finding FINDING` says what to do about one")
 
 
 def _next(name: str, look: Mapping[str, Any]) -> str:
     if any(state not in _GONE for state in look["counts"]):
-        return f"`lapse review findings --schedule {name}` lists what is there"
+        return (
+            f"`lapse review findings --schedule {name}` lists what is there, `lapse review finding FINDING` shows one"
+        )
     return f"`lapse review schedule show {name}`"

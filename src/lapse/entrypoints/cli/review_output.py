@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lapse.entrypoints.cli.output import note, plural, print_json, say, table
+from lapse.entrypoints.cli.output import note, plural, print_json, safe, say, table
 from lapse.entrypoints.cli.session import Session
 
 STEPS = {
@@ -19,6 +19,8 @@ STEPS = {
     "seal": "6, document: report and sealed pack",
 }
 _SEVERITIES = ("critical", "high", "medium", "low")
+_LONGEST_ABOUT = 20
+_MOST_REMARKS = 5
 
 
 @contextmanager
@@ -65,6 +67,7 @@ def print_result(session: Session, review_id: str, result: dict[str, Any], *, re
         say(f"{len(rows) - 15} more are in the report")
     say_not_assessed(result)
     say_not_read(result)
+    _say_remarks(result)
     say(f"report: {report}")
     say(f"pack:   {pack}")
     say(f"next: open the report, and check the pack with `lapse review verify {pack}`")
@@ -74,12 +77,15 @@ def print_findings(rows: list[dict[str, Any]]) -> None:
     """One line a finding."""
     table(
         ("SEVERITY", "ID", "STATE", "ABOUT", "WHAT"),
-        (
-            (row["severity"], row["detector"], row["state"], row["resource"] or row["subject"], row["summary"])
-            for row in rows
-        ),
+        ((row["severity"], row["detector"], row["state"], about(row), row["summary"]) for row in rows),
         flexible=4,
     )
+
+
+def about(row: Mapping[str, Any]) -> str:
+    """What a finding is about, short enough to leave room for what it is; the sentence beside it has the whole name."""
+    name = str(row["resource"] or row["subject"])
+    return name if len(name) <= _LONGEST_ABOUT else name[: _LONGEST_ABOUT - 1] + "…"
 
 
 def print_diff(found: dict[str, Any]) -> None:
@@ -121,10 +127,31 @@ def not_read(result: dict[str, Any]) -> list[tuple[str, int, str]]:
     manifest = result["snapshot"]["manifest"]
     sources = [(f"{one['kind']} {one['place']}", one["rejected"], *one["examples"][:1]) for one in manifest["sources"]]
     tables = [(f"{one['table']} of {one['source']}", one["rejected"]) for one in manifest["tables"]]
-    return [(what, count, example[0] if example else "") for what, count, *example in (*sources, *tables) if count]
+    files = [(one["source"], 0, one["what"], *one["examples"][:1]) for one in manifest["problems"] if _of_a_file(one)]
+    found = [one for one in (*sources, *tables) if one[1]] + files
+    return [(what, count, ", such as ".join(said)) for what, count, *said in found]
+
+
+def _say_remarks(result: Mapping[str, Any]) -> None:
+    """What else was odd about the records: read otherwise than written, later than now, kept shorter."""
+    problems = result["snapshot"]["manifest"]["problems"]
+    odd = [one for one in problems if "could not be read" not in one["what"] and not _of_a_file(one)]
+    for one in odd[:_MOST_REMARKS]:
+        note(f"odd in {safe(one['source'])}: {safe(one['what'])}" + (f" ({one['rows']:,})" if one["rows"] else ""))
+    if len(odd) > _MOST_REMARKS:
+        note(f"{len(odd) - _MOST_REMARKS} more remarks about what was read are in the report")
+
+
+def _of_a_file(problem: Mapping[str, Any]) -> bool:
+    """Whether it is about a file that was given and that no table counts: not read to its end, or not taken at all."""
+    counted = problem["rows"] and problem["table"] != "people"
+    return str(problem["source"]).endswith((".csv", ".parquet")) and not counted
 
 
 def say_not_read(result: dict[str, Any]) -> None:
     """What was given and could not be read, with the first example of each."""
     for what, count, example in not_read(result):
-        note(f"not read of {what}: {plural(count, 'record')}" + (f", such as {example}" if example else ""))
+        if count:
+            note(f"not read of {what}: {plural(count, 'record')}" + (f", such as {example}" if example else ""))
+        else:
+            note(f"not all read of {safe(what)}: {safe(example)}")

@@ -46,6 +46,7 @@ def register(review: typer.Typer) -> None:
     command(schedule, "list")(list_schedules)
     command(schedule, "show")(show)
     command(schedule, "add")(add)
+    command(schedule, "change")(change)
     command(schedule, "look")(look)
     command(schedule, "start")(start)
     command(schedule, "remove")(remove)
@@ -78,7 +79,7 @@ def list_schedules(session: Session) -> None:
 
 
 def show(session: Session, name: Name) -> None:
-    """Show when a review recurs, what it missed, and how the last look at new evidence went."""
+    """Show one: when it is due, what it missed, how it looked last."""
     with session.api() as api:
         found = api.get(f"/review-schedules/{quoted(name)}")
     if session.json:
@@ -90,7 +91,7 @@ def show(session: Session, name: Name) -> None:
             "schedule": found["name"], "title": found["title"], "scope": found["scope"],
             "every": plural(found["every_months"], "month"),
             "next review": f"{clock(found['next_at'])}, of the {plural(found['every_months'], 'month')} before",
-            "last review": found["last_review"] or "none", "missed": ", ".join(found["missed"]),
+            "last review": found["last_review"] or "none",
             "besides": _besides(found["given"]),
             "looks": "every day" if found["continuous"] else "when somebody asks for one",
         }
@@ -104,6 +105,29 @@ def show(session: Session, name: Name) -> None:
         say(f"next: `lapse review findings --schedule {safe(name)}` lists what is there")
     elif not found["failure"]:
         say(f"next: `lapse review schedule look {safe(name)}` looks at the evidence now")
+
+
+def change(
+    session: Session,
+    name: Name,
+    continuous: Annotated[
+        bool, typer.Option("--continuous/--not-continuous", help="Look at new evidence every day, or no more.")
+    ],
+) -> None:
+    """Have new evidence looked at every day, or no more.
+
+    What is known of findings stays.
+    """
+    with session.api() as api:
+        made = api.post(f"/review-schedules/{quoted(name)}/continuous", {"continuous": continuous})
+    if session.json:
+        print_json(made)
+    elif made["continuous"]:
+        say(f"a server looks at new evidence of `{safe(name)}` every day")
+    else:
+        say(
+            f"new evidence of `{safe(name)}` is looked at when somebody asks: `lapse review schedule look {safe(name)}`"
+        )
 
 
 def look(session: Session, name: Name) -> None:
@@ -181,7 +205,7 @@ def remove(session: Session, name: Name) -> None:
     if session.json:
         print_json({"removed": name})
         return
-    say(f"`{safe(name)}` recurs no more; reviews that were started go on")
+    say(f"`{safe(name)}` recurs no more, and nothing looks in between; reviews that were started go on")
 
 
 def _open(look: Mapping[str, Any] | None) -> str:

@@ -5,20 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lapse.domain.errors import InvalidInput
+from lapse.domain.errors import InvalidInput, LapseError
 from lapse.domain.reviews import SIGNATURES
 from lapse.domain.times import parse_time
-from lapse.entrypoints.cli import review_adjust, review_items, review_packs, review_schedules, simulation
-from lapse.entrypoints.cli.commands import Limit, command, group
-from lapse.entrypoints.cli.output import clock, facts, print_json, safe, say, table, when
+from lapse.entrypoints.cli import (
+    review_adjust,
+    review_findings,
+    review_items,
+    review_packs,
+    review_schedules,
+    simulation,
+)
+from lapse.entrypoints.cli.commands import Limit, Yes, command, confirm, group
+from lapse.entrypoints.cli.output import clock, facts, note, plural, print_json, safe, say, table, when
 from lapse.entrypoints.cli.review_figures import HAVE_FIGURES, print_figures
+from lapse.entrypoints.cli.review_findings import print_findings_with_names
 from lapse.entrypoints.cli.review_looks import print_current
 from lapse.entrypoints.cli.review_options import (
     ByDefault,
@@ -47,13 +56,11 @@ from lapse.entrypoints.cli.review_options import (
 from lapse.entrypoints.cli.review_output import (
     STEPS,
     findings_of,
-    print_diff,
-    print_findings,
     print_result,
     progress,
     say_not_assessed,
 )
-from lapse.entrypoints.cli.session import Session, quoted
+from lapse.entrypoints.cli.session import Api, Session, quoted
 
 if TYPE_CHECKING:
     from lapse.bootstrap.reviewing import Brownfield
@@ -72,8 +79,9 @@ def register(app: typer.Typer) -> None:
             review_adjust.register(review)
         else:
             command(review, name)(_step_command(name))
-    for name, function in (("list", list_reviews), ("show", show), ("findings", findings), ("diff", diff)):
+    for name, function in (("list", list_reviews), ("show", show), ("findings", findings)):
         command(review, name)(function)
+    review_findings.register(review)
     review_items.register(review)
     review_schedules.register(review)
     simulation.register(review)
@@ -120,7 +128,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         )
     with session.api() as api:
         review = api.post("/reviews", {"scope": scope, "period": period or _this_quarter(), "title": ""})
-        with progress(session) as advance:
+        with _left_as_it_is(review["id"]), progress(session) as advance:
             for name in STEPS:
                 advance(name)
                 done = api.post(f"/reviews/{quoted(review['id'])}/stages/{name}", given if name == "collect" else {})
@@ -197,9 +205,10 @@ def show(session: Session, review: ReviewId = "") -> None:
         print_figures(figures)
         say()
     if found["state"] in _NEXT:
-        say(f"next: `lapse review {_NEXT[found['state']]} {found['id']}`")
+        _say_next(found, len(todo))
     elif len(found["sign_offs"]) < SIGNATURES:
-        say(f"next: two persons read the pack, then `lapse review sign {found['id']} --sealed HASH`")
+        say(f"next: `lapse review pack {found['id']}` saves the pack; two persons verify and read it, and then")
+        say(f"  `lapse review sign {found['id']} --sealed HASH`, with the hash that verifying printed")
     else:
         say(f"next: `lapse review pack {found['id']}` saves the sealed pack")
 
@@ -231,29 +240,11 @@ def findings(
         say("nothing was found")
         say_not_assessed(result)
     else:
-        print_findings(rows[:limit])
+        print_findings_with_names(rows[:limit])
+        if len(rows) > limit:
+            say(f"{len(rows) - limit} more; `--limit` shows them")
         say_not_assessed(result)
-
-
-def diff(
-    session: Session,
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The older review, or its pack.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The newer review, or its pack.")],
-) -> None:
-    """Show what came and what was fixed between two reviews."""
-    if Path(old).exists() and Path(new).exists():
-        from lapse.domain.data import to_data
-        from lapse.review.changes import compare
-        from lapse.review.pack.past import past_of_pack
-
-        found: Any = to_data(compare(past_of_pack(Path(old)), past_of_pack(Path(new))))
-    else:
-        with session.api() as api:
-            found = api.get(f"/reviews/{quoted(new)}/diff", against=old)
-    if session.json:
-        print_json(found)
-        return
-    print_diff(found)
+        say("next: `lapse review finding FINDING` shows one with its evidence")
 
 
 def sign(
@@ -278,6 +269,16 @@ def sign(
         say("next: another person signs it too")
 
 
+@contextmanager
+def _left_as_it_is(review: str) -> Iterator[None]:
+    """What is interrupted goes on later, with the steps that are done."""
+    try:
+        yield
+    except (LapseError, KeyboardInterrupt):
+        note(f"review {review} stays as far as it is; `lapse review show {review}` says how it goes on")
+        raise
+
+
 def _step_command(name: str) -> Callable[..., None]:
     def plain(session: Session, review: ReviewId = "") -> None:
         _take_step(session, name, review, {})
@@ -295,14 +296,37 @@ def _step_command(name: str) -> Callable[..., None]:
         files = {"imports": imports, "people": people, "conflicts": conflicts, "detectors": detectors}
         _take_step(session, name, review, given_body(files, source, sources))
 
-    function = collecting if name == "collect" else plain
+    def sealing(session: Session, review: ReviewId = "", yes: Yes = False) -> None:
+        _take_step(session, name, review, {}, sure=yes)
+
+    functions: dict[str, Callable[..., None]] = {"collect": collecting, "seal": sealing}
+    function = functions.get(name, plain)
     function.__doc__ = f"Step {STEPS[name]}."
     return function
 
 
-def _take_step(session: Session, name: str, review: str, body: Mapping[str, Any]) -> None:
+def _say_next(review: Mapping[str, Any], undecided: int) -> None:
+    """The next step; before sealing, which ends deciding, what is not decided yet."""
+    if undecided:
+        waiting = plural(undecided, "decision")
+        say(f"next: `lapse review items {review['id']} --undecided` shows what {waiting} wait for")
+    if not undecided or review["state"] != "adjusted":
+        say(f"next: `lapse review {_NEXT[review['state']]} {review['id']}`")
+    else:
+        say(f"then: `lapse review seal {review['id']}`")
+
+
+def _confirm_undecided(api: Api, review: Mapping[str, Any], *, yes: bool) -> None:
+    """After sealing nobody decides any more, and a default is only taken when the time to decide is over."""
+    waiting = api.get(f"/reviews/{quoted(review['id'])}/items", undecided=True)["items"]
+    if waiting and review["state"] == "adjusted":
+        confirm(f"{plural(len(waiting), 'item')} not decided yet; sealing ends deciding. Seal?", yes=yes)
+
+
+def _take_step(session: Session, name: str, review: str, body: Mapping[str, Any], *, sure: bool = True) -> None:
     with session.api() as api:
         found = review_of(api, review)
+        _confirm_undecided(api, found, yes=sure)
         done = api.post(f"/reviews/{quoted(found['id'])}/stages/{name}", body)
     if session.json:
         print_json(done)
@@ -312,7 +336,10 @@ def _take_step(session: Session, name: str, review: str, body: Mapping[str, Any]
     following = _NEXT.get(done["review"]["state"])
     if name == "validate":
         say(f"next: `lapse review items {found['id']}` shows what to decide")
-    say(f"next: `lapse review {following} {found['id']}`" if following else "next: `lapse review verify PACK`")
+    if following:
+        say(f"next: `lapse review {following} {found['id']}`")
+    else:
+        say(f"next: `lapse review pack {found['id']}` saves the pack, for two persons to verify, read and sign")
 
 
 def _run_alone(session: Session, target: str, body: Mapping[str, Any], period: str, out: Path) -> None:

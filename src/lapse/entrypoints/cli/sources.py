@@ -47,4 +47,5 @@ def show(session: Session, kind: Annotated[str, typer.Argument(metavar="KIND")])
     if found.options:
         say()
         table(("OPTION", "MEANING"), found.options.items(), flexible=1)
-    say(f"next: `lapse review run --alone --source {found.kind}=PATH`")
+    needed = "".join(f",{name}=…" for name, meaning in found.options.items() if meaning.endswith("required"))
+    say(f"next: `lapse review run --alone --source {found.kind}=PATH{needed}`")

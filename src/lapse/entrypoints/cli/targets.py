@@ -180,7 +180,7 @@ def _print_reconciliation(found: dict[str, Any]) -> None:
 
 def _print_drift(rows: list[dict[str, Any]], new: list[str] | None = None) -> None:
     table(
-        ("ACCOUNT", "ROLE", "WHAT", "SINCE", ""),
+        ("ACCOUNT", "ROLE", "WHAT", "SINCE", "ON"),
         (
             (d["account"], d["role"], words(d["kind"]), when(d["first_seen"]),
              "new" if new and d["id"] in new else "cleared" if d["cleared_at"] else d["resource"])

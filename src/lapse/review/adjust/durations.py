@@ -47,7 +47,7 @@ over AS (
         AND NOT COALESCE(g.break_glass, FALSE) AND NOT COALESCE(r.break_glass, FALSE)
 ),
 lasts AS (
-    SELECT u.grant_id, max(COALESCE(u.ended_at, u.started_at)) AS last_used FROM usage u
+    SELECT u.grant_id, max(u.last_used_at) AS last_used FROM usage_totals u
     WHERE u.grant_id IS NOT NULL GROUP BY u.grant_id
 )
 SELECT o.offer, o.held_s,

@@ -15,8 +15,9 @@ remediation: End the grant and its sessions; find out how the credential got the
 would_clear: The identity is shown to be a second name of the holder.
 */
 WITH used AS (
-    SELECT grant_id, principal, min(started_at) AS first_at, max(address) AS address, count(*) AS times
-    FROM usage WHERE grant_id IS NOT NULL AND principal IS NOT NULL GROUP BY grant_id, principal
+    SELECT grant_id, principal, min(first_started_at) AS first_at, max(address) AS address,
+        CAST(sum(uses) AS BIGINT) AS times
+    FROM usage_totals WHERE grant_id IS NOT NULL AND principal IS NOT NULL GROUP BY grant_id, principal
     UNION ALL
     SELECT grant_id, principal, min(started_at), max(address), count(*)
     FROM sessions WHERE grant_id IS NOT NULL AND principal IS NOT NULL GROUP BY grant_id, principal

@@ -39,8 +39,8 @@ over AS (
     WHERE g.activated_at IS NOT NULL AND g.ended_at >= $period_start AND g.ended_at < $period_end
 ),
 lasts AS (
-    SELECT grant_id, max(COALESCE(ended_at, started_at)) AS last_used
-    FROM usage WHERE grant_id IS NOT NULL GROUP BY grant_id
+    SELECT grant_id, max(last_used_at) AS last_used
+    FROM usage_totals WHERE grant_id IS NOT NULL GROUP BY grant_id
 ),
 needed AS (
     SELECT o.*, GREATEST(1, date_diff('second', o.activated_at, LEAST(l.last_used, o.ended_at))) AS needed_s

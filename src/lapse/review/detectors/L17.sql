@@ -51,9 +51,10 @@ accounts_used AS (
     SELECT u.resource, u.account,
         sum(GREATEST(60, date_diff('second', GREATEST(u.started_at, b.from_at),
             LEAST(COALESCE(u.ended_at, u.started_at), b.to_at)))) AS used_s
-    FROM usage u
+    FROM usage_unnamed u
     CROSS JOIN bounds b
-    WHERE u.grant_id IS NULL AND u.started_at < b.to_at AND COALESCE(u.ended_at, u.started_at) >= b.from_at
+    SEMI JOIN standing s ON s.resource = u.resource AND s.account = u.account
+    WHERE u.started_at < b.to_at AND COALESCE(u.ended_at, u.started_at) >= b.from_at
     GROUP BY u.resource, u.account
 ),
 sums AS (

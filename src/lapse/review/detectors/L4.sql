@@ -43,7 +43,7 @@ covered AS (
     JOIN islands i ON i.resource = o.resource AND i.from_at <= o.activated_at AND i.to_at >= o.ended_at
 ),
 named AS (
-    SELECT DISTINCT grant_id FROM usage WHERE grant_id IS NOT NULL
+    SELECT DISTINCT grant_id FROM usage_totals WHERE grant_id IS NOT NULL
 ),
 unnamed AS (
     SELECT c.* FROM covered c ANTI JOIN named n ON n.grant_id = c.grant_id
@@ -53,9 +53,8 @@ timeline AS (
     FROM unnamed
     UNION ALL
     SELECT u.resource, u.account, u.started_at, 0, COALESCE(u.ended_at, u.started_at), NULL
-    FROM usage u
+    FROM usage_unnamed u
     SEMI JOIN unnamed n ON n.resource = u.resource AND n.account = u.account
-    WHERE u.grant_id IS NULL
 ),
 last_use AS (
     SELECT grant_id, is_grant,

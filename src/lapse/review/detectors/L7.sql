@@ -19,10 +19,19 @@ WITH ends AS (
     FROM grants
     WHERE activated_at IS NOT NULL AND end_due_at IS NOT NULL
 ),
+lasts AS (
+    SELECT grant_id, max(last_started_at) AS last_started_at
+    FROM usage_totals WHERE grant_id IS NOT NULL GROUP BY grant_id
+),
+exceeded AS (
+    SELECT e.* FROM ends e
+    JOIN lasts t ON t.grant_id = e.grant_id
+    WHERE date_diff('millisecond', e.over_at, t.last_started_at) > 1000 * $tolerance_seconds
+),
 late AS (
     SELECT e.*, u.resource, u.account, u.started_at, u.action, u.source
     FROM usage u
-    JOIN ends e ON e.grant_id = u.grant_id
+    JOIN exceeded e ON e.grant_id = u.grant_id
     WHERE u.started_at > e.over_at
         AND u.started_at >= $period_start
         AND u.started_at < $period_end

@@ -33,14 +33,14 @@ WITH faults AS (
     UNION ALL
     SELECT 'use of ' || resource, NULL, resource, 'use that ended before it began', min(ended_at), min(started_at),
         count(*)
-    FROM usage
+    FROM usage_backwards
     WHERE date_diff('second', ended_at, started_at) > $tolerance_seconds
     GROUP BY resource
     UNION ALL
     SELECT 'use of ' || resource, NULL, resource, 'use later than the evidence was read', max(started_at),
         CAST($as_of AS TIMESTAMPTZ), count(*)
     FROM usage
-    WHERE date_diff('second', CAST($as_of AS TIMESTAMPTZ), started_at) > $tolerance_seconds
+    WHERE started_at > $as_of AND date_diff('second', CAST($as_of AS TIMESTAMPTZ), started_at) > $tolerance_seconds
     GROUP BY resource
     UNION ALL
     SELECT 'ledger entry ' || CAST(seq AS VARCHAR), NULL, '', 'earlier than the entry before it', happened_at,

@@ -47,16 +47,27 @@ holders AS (
     UNION
     SELECT resource, account, role FROM access_observed
 ),
+hands AS (
+    SELECT h.resource, h.account, string_agg(h.role, ' ' ORDER BY h.role) AS roles
+    FROM holders h
+    SEMI JOIN allowed a ON a.resource = h.resource
+    GROUP BY h.resource, h.account
+),
 actions AS (
-    SELECT DISTINCT u.resource, u.account, upper(u.action) AS action, u.object
+    SELECT h.resource, h.roles, u.action, u.object
     FROM usage u
-    JOIN covered c ON c.resource = u.resource
+    JOIN hands h ON h.resource = u.resource AND h.account = u.account
     WHERE u.action IS NOT NULL AND u.started_at >= $period_start AND u.started_at < $period_end
+    GROUP BY h.resource, h.roles, u.action, u.object
 ),
 used AS (
-    SELECT DISTINCT h.resource, h.role, a.action, a.object
+    SELECT DISTINCT h.resource, h.role, upper(a.action) AS action, a.object
     FROM actions a
-    JOIN holders h ON h.resource = a.resource AND h.account = a.account
+    JOIN (
+        SELECT DISTINCT n.resource, n.roles, o.role
+        FROM hands n
+        JOIN holders o ON o.resource = n.resource AND o.account = n.account
+    ) h ON h.resource = a.resource AND h.roles = a.roles
 ),
 unused AS (
     SELECT p.resource, p.role, p.action, p.object

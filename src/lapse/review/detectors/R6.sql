@@ -41,7 +41,7 @@ covered AS (
 last_use AS (
     SELECT resource, account, max(used_at) AS used_at
     FROM (
-        SELECT resource, account, max(COALESCE(ended_at, started_at)) AS used_at FROM usage GROUP BY resource, account
+        SELECT resource, account, max(last_used_at) AS used_at FROM usage_totals GROUP BY resource, account
         UNION ALL
         SELECT resource, account, max(COALESCE(ended_at, started_at)) FROM sessions GROUP BY resource, account
         UNION ALL

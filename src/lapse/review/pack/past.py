@@ -1,9 +1,10 @@
-"""What a sealed pack found, for comparing it with another review. Offline; the pack is not verified by this."""
+"""What a sealed pack found, for comparing it with another review. Offline; the pack is verified with its own key."""
 
 from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +12,47 @@ from lapse.domain.data import from_data
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 from lapse.review.model import PastReview, RunStatus
+from lapse.review.pack.standalone_verify import Verification, verify_pack
 
 _FINDINGS = "findings.json"
-_MOST = 512 << 20
-"""Bytes of findings that are read; what unpacks to more is no pack of ours."""
 
 
-def past_of_pack(path: Path) -> PastReview:
+@dataclass(frozen=True, slots=True)
+class PastPack:
+    """The findings of a pack, and the name of the key that it was signed by."""
+
+    review: PastReview
+    signer: str
+
+
+def past_of_pack(path: Path) -> PastPack:
     """The findings of the pack at `path`, a zip file or its unpacked folder.
 
     Raises:
-        InvalidInput: it is no pack, or its findings cannot be read.
+        InvalidInput: it is no pack, is not as it was sealed, or its findings cannot be read.
     """
+    outcome = verify_pack(str(path))
+    if not outcome.ok:
+        file, problem = outcome.problems[0]
+        raise InvalidInput(
+            f"`{shown(str(path), 200)}` does not verify: `{file}` {problem}",
+            hint="name the zip file that `lapse review pack` saved, or the folder it unpacks to",
+        )
     try:
-        return _read(json.loads(_bytes(path)))
+        return PastPack(_read(json.loads(_bytes(path, outcome))), outcome.signer)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, InvalidInput) as error:
         raise InvalidInput(
-            f"`{shown(str(path), 200)}` is no pack whose findings can be read: {shown(str(error), 100)}",
-            hint="name the zip file that `lapse review pack` saved, or the folder it unpacks to",
+            f"the findings of `{shown(str(path), 200)}` cannot be read: {shown(str(error), 100)}",
+            hint="it may be of a version that this one does not know",
         ) from None
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, outcome: Verification) -> bytes:
+    """Verified before: nothing in it is packed, and all of it is there."""
     if path.is_dir():
         return (path / _FINDINGS).read_bytes()
     with zipfile.ZipFile(path) as archive:
-        name = next(name for name in archive.namelist() if name.rpartition("/")[2] == _FINDINGS)
-        if archive.getinfo(name).file_size > _MOST:
-            raise ValueError(f"its findings are larger than {_MOST} bytes")
-        return archive.read(name)
+        return archive.read(f"{outcome.manifest['pack']}/{_FINDINGS}")
 
 
 def _read(data: dict[str, Any]) -> PastReview:

@@ -104,12 +104,19 @@ def directory(members: Iterable[Member]) -> bytes:
     return central + END_RECORD.pack(b"PK\5\6", 0, 0, count, count, len(central), start, 0)
 
 
+def opened(path: str) -> BinaryIO:
+    """A pack's file; a pipe or a device, which could keep one waiting, is none."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise PackDefect(Path(path).name, "is neither a file nor a folder")
+    return Path(path).open("rb")
+
+
 class ZipPack:
     """A pack as one zip. Members share one top folder, `name`; `names` are below it."""
 
     def __init__(self, path: str) -> None:
         self.label = Path(path).name
-        self._file = Path(path).open("rb")  # noqa: SIM115  closed by `close`
+        self._file = opened(path)
         try:
             self._members = self._indexed(_walk(self._file, self.label))
         except BaseException:

@@ -25,6 +25,7 @@ from lapse.review.pack.standalone_container import (
     check_names,
     directory,
     local_header,
+    opened,
 )
 from lapse.review.pack.standalone_items import ITEM_FILES, first_not_before, id_of, proved
 from lapse.review.pack.standalone_verify import Verification, check_key_and_signature, read_signed
@@ -55,7 +56,7 @@ class ZipPieces:
     def __init__(self, path: str) -> None:
         self.label = Path(path).name
         self.pieces = self.bytes = 0
-        self._file = Path(path).open("rb")  # noqa: SIM115  closed by `close`
+        self._file = opened(path)
         try:
             self._members = self._indexed(self._directory())
         except BaseException:

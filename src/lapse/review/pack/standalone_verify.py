@@ -292,13 +292,18 @@ def printable_sentence(text: str) -> str:
 def report_lines(outcome: Verification) -> list[str]:
     """The outcome for a person, a line each; the last line is the verdict."""
     lines = [f"  {label:<10} {text}" for label, text in _facts(outcome)]
-    lines.extend(f"  PROBLEM    {item.file}: {item.problem}" for item in outcome.problems[:MOST_SHOWN])
+    lines.extend(f"  PROBLEM    {_named(item)}: {item.problem}" for item in outcome.problems[:MOST_SHOWN])
     if len(outcome.problems) > MOST_SHOWN:
         lines.append(f"  PROBLEM    and {len(outcome.problems) - MOST_SHOWN:,} more")
     if outcome.ok:
         return [*lines, "VERIFIED   " + printable(outcome.pack)]
-    files = sorted({item.file for item in outcome.problems})
+    files = sorted({_named(item) for item in outcome.problems})
     return [*lines, "NOT VERIFIED   {}: {}".format(printable(outcome.pack), ", ".join(files[:5]))]
+
+
+def _named(item: Problem) -> str:
+    """The file, which may be the pack itself under whatever name somebody gave it."""
+    return item.file if item.file.isascii() and item.file.isprintable() else printable(item.file)
 
 
 def _facts(outcome: Verification) -> list[list[str]]:

@@ -103,8 +103,12 @@ class EventLog:
             self.reject(place, str(error))
             return None
         if odd:
-            self.notes.add("", "records that are not UTF-8 were read as Windows-1252", place)
+            self.recoded(place)
         return value
+
+    def recoded(self, place: str) -> None:
+        """A record was not UTF-8: a name in it may be spelled otherwise than it was meant."""
+        self.notes.add("", "records that are not UTF-8 were read as Windows-1252", place)
 
     def reject(self, place: str, why: str) -> None:
         """An event cannot be read."""

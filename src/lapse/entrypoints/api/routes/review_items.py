@@ -6,7 +6,6 @@ Which items are canaries is shown only once their review is sealed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -21,6 +20,7 @@ from lapse.domain.times import parse_time
 from lapse.enforcement.removals import carry_out_review
 from lapse.entrypoints.api.operations import Body, Call, Listing, Query, Routes
 from lapse.ports import Reader
+from lapse.review.canaries import disguised
 from lapse.review.sampling import sample
 from lapse.review.validate import ranked
 
@@ -189,7 +189,7 @@ async def _shown(reader: Reader, items: Iterable[Item]) -> list[Item]:
     found, sealed = list(items), dict[str, bool]()
     for review_id in {item.review_id for item in found}:
         sealed[review_id] = (await reader.review(review_id)).state is ReviewState.SEALED
-    return [item if sealed[item.review_id] else replace(item, canary=False) for item in found]
+    return [disguised(item) if item.canary and not sealed[item.review_id] else item for item in found]
 
 
 def _reads_all(call: Call) -> bool:

@@ -192,7 +192,7 @@ Stage = Callable[[Desk, Actor, str, StageBody], Awaitable[Summary]]
 
 async def _collect(desk: Desk, actor: Actor, review_id: str, body: StageBody) -> Summary:
     review = await campaign.collect_evidence(desk, actor, review_id, given_of(msgspec.to_builtins(body)))
-    return {"tables": len(review.hashes)}
+    return {"tables": len(review.hashes.keys() - {campaign.STORED})}
 
 
 async def _audit(desk: Desk, actor: Actor, review_id: str, _body: StageBody) -> Summary:

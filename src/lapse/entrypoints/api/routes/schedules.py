@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from lapse.bootstrap.looking import Looked, look
+from lapse.bootstrap.looking import Looked, look, take_off
 from lapse.bootstrap.recurring import start_missed
 from lapse.bootstrap.reviewing import given_of
-from lapse.control.schedules import NewSchedule, add_schedule, remove_schedule
+from lapse.control.schedules import NewSchedule, add_schedule, set_continuous
 from lapse.domain.actors import Scope
 from lapse.domain.errors import NotFound
 from lapse.domain.looks import KnownFinding, current
@@ -66,6 +66,12 @@ class NewScheduleBody(PlanBody, frozen=True, kw_only=True):
         return files
 
 
+class ContinuousBody(Body, frozen=True, kw_only=True):
+    """Whether new evidence is looked at every day."""
+
+    continuous: bool
+
+
 class FindingsQuery(Query, frozen=True, kw_only=True):
     """`fixed`: with those that were fixed."""
 
@@ -115,10 +121,16 @@ async def show_schedule(call: Call) -> ReviewSchedule:
     return await call.app.store.read(lambda reader: reader.schedule(call.path["name"]))
 
 
+@ROUTES.post("/api/v1/review-schedules/{name}/continuous", ReviewSchedule, body=ContinuousBody)
+async def change_schedule(call: Call) -> ReviewSchedule:
+    """Have new evidence looked at every day, or no more."""
+    return await set_continuous(call.control, call.actor, call.path["name"], continuous=call.body.continuous)
+
+
 @ROUTES.post("/api/v1/review-schedules/{name}/remove", None)
 async def drop_schedule(call: Call) -> None:
-    """Take a recurring review off the schedule."""
-    await remove_schedule(call.control, call.actor, call.path["name"])
+    """Take a recurring review off the schedule, with what is known of findings in between; the ledger keeps that."""
+    await take_off(call.app, call.actor, call.path["name"])
 
 
 @ROUTES.post("/api/v1/review-schedules/{name}/missed", Review, body=MissedBody, status=201)

@@ -123,7 +123,10 @@ async def plan_reconciliation(call: Call) -> ReconciliationView:
 async def apply_reconciliation(call: Call) -> ReconciliationView:
     """Read the target now, record what differs, and remove what nobody granted where the resource says so."""
     call.actor.require(Scope.ADMIN)
-    return _reconciliation(await reconcile_resource(call.app.parts, await _known(call)))
+    result = await reconcile_resource(call.app.parts, await _known(call))
+    if result.plan.missing:
+        await call.app.enforcer.tick()
+    return _reconciliation(result)
 
 
 @ROUTES.get("/api/v1/drift", Listing[Drift], query=DriftQuery)

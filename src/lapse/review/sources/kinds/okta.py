@@ -97,7 +97,9 @@ class _Reader:
             if reason:
                 self._reading.skip(reason)
                 return
-            event: Event = decoded(EVENTS, data)[0]
+            event, odd = decoded(EVENTS, data)
+            if odd:
+                self._log.recoded(place)
             if SORTS[event.event_type] is Sort.USE and not _is_user(event.actor):
                 self._reading.skip("done by no user")
                 return

@@ -73,7 +73,9 @@ class _Reader:
         if sort in _SKIPPED:
             self._reading.skip(_SKIPPED[sort])
             return
-        event: Event = decoded(EVENTS, data)[0]
+        event, odd = decoded(EVENTS, data)
+        if odd:
+            self._log.recoded(place)
         if self._log.is_new(at, event.uid, event.event, event.sid or event.id):
             self._write(sort, event, at)
 

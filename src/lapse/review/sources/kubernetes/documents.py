@@ -77,6 +77,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether `data` is UTF-8; what is not is read as Windows-1252."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _text(data: bytes) -> str:
     try:
         return data.decode()

@@ -15,7 +15,7 @@ import msgspec
 from lapse.domain.names import shown
 from lapse.review.sources.aws.unpacked import unpacked
 from lapse.review.sources.event_logs import tidy
-from lapse.review.sources.kubernetes.documents import Unreadable, documents_of
+from lapse.review.sources.kubernetes.documents import Unreadable, documents_of, is_utf8
 from lapse.review.sources.reading import Reading
 
 Texts: TypeAlias = list[str] | None
@@ -140,6 +140,8 @@ def objects_of(file: Path, name: str, reading: Reading) -> Iterator[tuple[str, s
     if content.too_large:
         reading.reject(name, content.fault)
         return
+    if not (content.fault or is_utf8(content.data)):
+        reading.problem("", "files that are not UTF-8 were read as Windows-1252", rows=1, examples=[name])
     for place, value in documents_of(content.data, name):
         if isinstance(value, Unreadable):
             reading.reject(place, value.why)

@@ -14,7 +14,8 @@ from lapse.review.sources.files import bounded, opened
 
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
-_BEGIN = re.compile(rb"(?:^|\n)(?:<\d{1,3}>)?(" + "|".join(MONTHS).encode() + rb") ([ \d]\d) \d\d:\d\d:\d\d ")
+_MONTH = "|".join(MONTHS).encode()
+_BEGIN = re.compile(rb"(?:^(?:\xef\xbb\xbf)?|\n)(?:<\d{1,3}>)?(" + _MONTH + rb") ([ \d]\d) \d\d:\d\d:\d\d ")
 _HALF_YEAR = 183
 _DAYS = 31
 _LEAP = 2024
