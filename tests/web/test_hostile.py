@@ -229,3 +229,32 @@ async def test_who_may_only_ask_sees_no_other_holders(office, visit):
         await browser.sign_in(token=await office.token(who, Scope.REQUEST))
         assert ('<th scope="row">alice</th>' in (await browser.get("/resources/pg-prod")).text) == sees
     assert '<th scope="row">alice</th>' in (await (await visit("bob")).get("/resources/pg-prod")).text
+
+
+async def test_a_lock_is_looked_at_then_set_and_removed_by_somebody_else(office, visit):
+    await office.active_grant()
+    root = await visit()
+    await root.sign_in(token=office.tokens["root"])
+    wanted = {"kind": "resource", "target": "pg-prod", "reason": "a leak"}
+
+    shown = await root.form("/locks/preview", at="/locks", **wanted)
+    assert "1 grant would end now" in shown.text
+    assert "Nothing is locked." in shown.text
+    assert (await root.form("/locks", at="/locks", **wanted)).status_code == 303
+    (lock,) = (await office.admin.get("/locks")).json()["items"]
+    assert "a leak; set by root" in (await (await visit("alice")).get("/locks")).text
+
+    refused = await root.form(f"/locks/{lock['id']}/remove", at="/locks")
+    assert refused.status_code == 422
+    assert "another administrator must remove it" in refused.text.lower()
+
+
+@pytest.mark.parametrize("wanted", [{"kind": "resource", "target": "nothing"}, {"kind": "x"}, {"kind": "everything"}])
+async def test_a_lock_that_cannot_be_set_says_why(office, visit, wanted):
+    root = await visit()
+    await root.sign_in(token=office.tokens["root"])
+    answer = await root.form("/locks", at="/locks", **wanted)
+    assert (answer.status_code, "notice bad" in answer.text) == (422, True)
+    assert (await office.admin.get("/locks")).json()["items"] == []
+    stranger = await visit("alice")
+    assert (await stranger.form("/locks", at="/ask", **wanted)).status_code == 403

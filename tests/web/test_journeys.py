@@ -98,7 +98,16 @@ def test_pages_are_accessible_and_fit_a_phone(meet, theme):
     assert faults(alice) == []
     alice.get_by_role("button", name="Send the request").click()
     alice.get_by_text("not decided yet").wait_for()
-    for path in ("/", "/style", "/ask", "/resources", "/resources?q=nothing", "/resources/pg-prod", "/nothing"):
+    for path in (
+        "/",
+        "/style",
+        "/ask",
+        "/resources",
+        "/resources?q=nothing",
+        "/resources/pg-prod",
+        "/locks",
+        "/nothing",
+    ):
         alice.goto(path)
         assert (path, faults(alice), alice.evaluate(OVERFLOW)) == (path, [], 0)
     bob = meet("bob", color_scheme=theme, viewport={"width": 375, "height": 800})
