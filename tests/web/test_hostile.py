@@ -258,3 +258,20 @@ async def test_a_lock_that_cannot_be_set_says_why(office, visit, wanted):
     assert (await office.admin.get("/locks")).json()["items"] == []
     stranger = await visit("alice")
     assert (await stranger.form("/locks", at="/ask", **wanted)).status_code == 403
+
+
+async def test_the_ledger_is_for_those_who_may_read_it(office, visit):
+    grant = await office.active_grant()
+    bob = await visit("bob")
+    shown = (await bob.get("/ledger", params={"subject": grant["id"], "type": "grant."})).text
+    assert shown.count("<strong>grant.") == (await bob.get("/ledger", params={"subject": grant["id"]})).text.count(
+        "<li>"
+    )
+    seq = re.search(r'href="/ledger/(\d+)"', shown)[1]
+    assert "checkpoint" in (await bob.get(f"/ledger/{seq}")).text
+    assert "are in order, unchanged and signed" in (await bob.form("/ledger/verify", at="/ledger")).text
+    for path in ("/ledger/999999", "/ledger/x", "/ledger/" + "9" * 30):
+        assert (await bob.get(path)).status_code == 404
+    alice = await visit()
+    await alice.sign_in(token=await office.token("alice", Scope.REQUEST))
+    assert [(await alice.get(path)).status_code for path in ("/ledger", f"/ledger/{seq}")] == [403, 403]
