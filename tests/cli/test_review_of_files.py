@@ -114,6 +114,13 @@ def test_files_of_evidence_that_are_damaged_or_called_wrongly_are_said(anywhere,
     assert "not all read of principals.csv: the file could not be read: it is not UTF-8\n" in out.err
 
 
+def test_a_folder_without_evidence_is_refused(anywhere, tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    words = ["review", "run", "--files", str(tmp_path), "--period", "2026-Q3", "--out", str(tmp_path / "out")]
+    assert "there is no evidence in `" in anywhere.run(*words, expect=2).err
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_odd_about_records_is_said(anywhere, tmp_path):
     line = "2036-07-01T09:00:00Z web-1 sshd[4]: Accepted publickey for ann from 10.0.0.1 port 22 ssh2\n"
     (tmp_path / "auth.log").write_text(line)

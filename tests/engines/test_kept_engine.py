@@ -309,3 +309,13 @@ def test_spark_keeps_the_same_rows_and_sums_as_far(tmp_path):
         engines[-1]._inner.query(TOTALS.merged(["p2"]))
     for engine in engines:
         engine.close()
+
+
+@pytest.mark.parametrize("late", [0, 900_000])
+def test_an_error_is_the_same_whenever_it_shows(tmp_path, late):
+    """Rows are written piece by piece: what is wrong with the last of them shows when the first are written."""
+    sql = f"SELECT CASE WHEN i >= {late} THEN CAST('x' || i AS INTEGER) END AS n FROM range(1000000) t(i)"
+    engine = opened(write_usage(tmp_path / "1", [use()]), tmp_path / "kept")
+    with pytest.raises(InvalidInput, match="the query cannot be run"):
+        engine.query(sql)
+    assert list((tmp_path / "kept").iterdir()) == []

@@ -24,8 +24,8 @@ from lapse.bootstrap.stamps import pack_signer
 from lapse.control.ledger_proofs import prove_entries, verify_stored_ledger
 from lapse.domain.access import Observation
 from lapse.domain.data import Json
-from lapse.domain.errors import NotFound
-from lapse.domain.names import check_name
+from lapse.domain.errors import InvalidInput, NotFound
+from lapse.domain.names import check_name, shown
 from lapse.ledger.checkpoint import key_of
 from lapse.policy.effects import Effects
 from lapse.ports import Engine, Page
@@ -33,6 +33,7 @@ from lapse.review.adjust.filing import files_after
 from lapse.review.adjust.model import PolicyProposal
 from lapse.review.campaign import Desk, Given
 from lapse.review.collect import Inputs, LedgerCheck, collect_brownfield, collect_imports
+from lapse.review.imports import is_evidence
 from lapse.review.model import ReviewResult, Snapshot
 from lapse.review.scope import Period, ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
@@ -168,10 +169,22 @@ def review_files(
     name = check_name("".join(c if c.isalnum() else "-" for c in folder.name.lower()).strip("-") or "files")
     scope = parse_scope("all", period, review_id=_review_id(name, at))
     scope.check_begun(at)
+    _check_evidence(given)
     on_stage("collect")
     with _whole_or_gone(out / scope.review_id):
         snapshot = collect_imports(_inputs(given), scope, out / scope.review_id / "snapshot", at)
         return _documented(snapshot, out, f"Access review of {name}, {period}", computing, on_stage)
+
+
+def _check_evidence(given: Given) -> None:
+    """A review of nothing would look like a clean one."""
+    folder = given.imports
+    if folder is None or not folder.is_dir() or given.sources or any(map(is_evidence, folder.iterdir())):
+        return
+    raise InvalidInput(
+        f"there is no evidence in `{shown(str(folder), 200)}`",
+        hint="its files are called like the tables in docs/evidence.md, such as `access_observed.csv`",
+    )
 
 
 def given_of(body: Mapping[str, Any]) -> Given:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PARAMETER = re.compile(r"\$([a-z][a-z0-9_]*)", re.ASCII)
 _COMMENT_OR_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+_ENGINES_FAULT = ("Out of Memory Error", "IO Error", "Internal Error")
 _PIECE = 200_000
 """Rows that `write` has in memory at once."""
 
@@ -76,7 +77,7 @@ class DuckDbEngine:
                 raise InvalidInput("the query gives no rows")
             reader = result.to_arrow_reader(_PIECE)
             with pq.ParquetWriter(parquet, reader.schema, compression="zstd", compression_level=1) as writer:
-                for batch in reader:
+                for batch in _pieces(reader):
                     writer.write_batch(batch)
 
     @contextmanager
@@ -116,6 +117,18 @@ class DuckDbEngine:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection
+
+
+def _pieces(reader: Any) -> Iterator[Any]:
+    """What is read; an error of the query that shows only then is the same one that it would have been before."""
+    import pyarrow as pa
+
+    try:
+        yield from reader
+    except (OSError, pa.ArrowException) as error:
+        if str(error).startswith(_ENGINES_FAULT):
+            raise Unavailable(f"the review engine gave up: {line(error)}") from None
+        raise InvalidInput(f"the query cannot be run: {line(error)}") from None
 
 
 def _quoted(text: str) -> str:

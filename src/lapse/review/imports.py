@@ -46,6 +46,11 @@ class Tally:
             self.examples.append(f"{where}: {why}")
 
 
+def is_evidence(path: Path) -> bool:
+    """Whether a file is called like an evidence table."""
+    return path.stem in TABLES and path.suffix in {".csv", ".parquet"}
+
+
 def import_folder(writer: SnapshotWriter, folder: Path) -> None:
     """Write every evidence file of `folder` into the snapshot; `people.csv` is the caller's, see `people`.
 
@@ -57,7 +62,7 @@ def import_folder(writer: SnapshotWriter, folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if path.stem in {PEOPLE, "identities", LABELS} or path.name.startswith("."):
             continue
-        if path.stem in TABLES and path.suffix in {".csv", ".parquet"}:
+        if is_evidence(path):
             import_file(writer, TABLES[path.stem], path)
         else:
             what = "not an evidence table, so it was not read; `docs/evidence.md` lists the names"

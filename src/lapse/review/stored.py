@@ -57,11 +57,14 @@ def fetch_snapshot(store: SnapshotStore, review_id: str, manifest: str, folder: 
     """
     draft = folder.with_name(f"{folder.name}.fetched")
     shutil.rmtree(draft, ignore_errors=True)
-    (draft / OWN).mkdir(parents=True)
-    _fetch(store, _manifest_key(review_id, manifest), draft / MANIFEST, manifest)
-    for name, sha256 in _files(_read(draft / MANIFEST)).items():
-        _fetch(store, f"{review_id}/{name}", draft / name, sha256)
-    draft.rename(folder)
+    try:
+        (draft / OWN).mkdir(parents=True)
+        _fetch(store, _manifest_key(review_id, manifest), draft / MANIFEST, manifest)
+        for name, sha256 in _files(_read(draft / MANIFEST)).items():
+            _fetch(store, f"{review_id}/{name}", draft / name, sha256)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _fetch(store: SnapshotStore, key: str, path: Path, sha256: str) -> None:

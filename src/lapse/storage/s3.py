@@ -111,8 +111,7 @@ class S3Snapshots:
         except FileNotFoundError as error:
             raise NotFound(f"the store of snapshots has no such object: {_line(error)}") from None
         except OSError as error:
-            where = self._place.endpoint or "AWS"
-            raise Unavailable(f"the store of snapshots at {where} refuses: {_line(error)}", hint=_WHO) from None
+            raise _unavailable(self._place.endpoint or "AWS", _line(error)) from None
 
 
 def _opened(place: S3Place) -> Any:
@@ -126,6 +125,13 @@ def _opened(place: S3Place) -> Any:
         options["tls_ca_file_path"] = bundle
     # A file of one piece is put by one call, and nobody writes while somebody else reads.
     return S3FileSystem(**options, background_writes=False, allow_delayed_open=True)
+
+
+def _unavailable(where: str, why: str) -> Unavailable:
+    if "NETWORK_CONNECTION" in why:
+        hint = "see that it runs, and that `snapshots_endpoint` in [review] of lapse.toml is its address"
+        return Unavailable(f"the store of snapshots at {where} cannot be reached: {why}", hint=hint)
+    return Unavailable(f"the store of snapshots at {where} refuses: {why}", hint=_WHO)
 
 
 def _line(error: object) -> str:

@@ -106,7 +106,15 @@ def findings_of(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings of all steps, worst first."""
     stages = [result[name] for name in ("audit", "validation", "workflows", "adjustments")]
     rows = [finding for stage in stages for finding in stage["findings"]]
-    return sorted(rows, key=lambda row: (_SEVERITIES.index(row["severity"]), row["detector"], row["subject"]))
+    return sorted(
+        rows, key=lambda row: (_SEVERITIES.index(row["severity"]), _in_order(row["detector"]), row["subject"])
+    )
+
+
+def _in_order(detector: str) -> tuple[str, int]:
+    """C2 comes before C10."""
+    kind = detector.rstrip("0123456789")
+    return kind, int(detector.removeprefix(kind) or 0)
 
 
 def not_assessed(result: dict[str, Any]) -> list[str]:
