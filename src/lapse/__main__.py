@@ -56,8 +56,9 @@ async def embedded(home: Home) -> AsyncIterator[Embedded]:
 def serve(home: Home, listen: str | None) -> None:
     """Run the server."""
     from lapse.entrypoints.api.server import serve as run_server
+    from lapse.entrypoints.web import create_web
 
-    run_server(home, listen)
+    run_server(home, listen, pages=create_web)
 
 
 def gateway(home: Home, workers: int | None, supervised: bool) -> int:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from fakes.store_gateway import GATEWAY_TABLES, FakeGatewayTransaction
 from fakes.store_reviews import REVIEW_TABLES, FakeReviewTransaction
+from fakes.store_sign_ins import SIGN_IN_TABLES, FakeSignInTransaction
 from lapse.domain.actors import Token
 from lapse.domain.aftermath import Aftermath
 from lapse.domain.catalog import Catalog
@@ -59,10 +60,11 @@ TABLES = (
     "entry",
     *GATEWAY_TABLES,
     *REVIEW_TABLES,
+    *SIGN_IN_TABLES,
 )
 
 
-class FakeTransaction(FakeGatewayTransaction, FakeReviewTransaction):
+class FakeTransaction(FakeGatewayTransaction, FakeReviewTransaction, FakeSignInTransaction):
     """Reads and writes over copy-on-write tables; implements `ports.Transaction`."""
 
     def __init__(self, tables: Mapping[str, dict[Any, Any]]) -> None:

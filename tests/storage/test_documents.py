@@ -33,6 +33,7 @@ def kind_of(shelf):
         "exception": "ReviewException",
         "review schedule": "ReviewSchedule",
         "known finding": "KnownFinding",
+        "sign-in": "SignIn",
     }
     return names.get(shelf.what, shelf.what.capitalize())
 

@@ -19,6 +19,10 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+LOCAL_SCOPES = frozenset({Scope.REQUEST, Scope.APPROVE, Scope.REVIEW, Scope.AUDIT})
+"""What a local user may do, who only says who they are (demos on one machine). Administration always takes a token."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """A principal (or `system:NAME` for lapse's own parts) acting through `via` (`cli`, `api`, `system`)."""

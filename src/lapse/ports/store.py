@@ -24,11 +24,12 @@ from lapse.ports.ledger_store import LedgerStore
 from lapse.ports.policies import PolicyVersion
 from lapse.ports.store_gateway import GatewayReader, GatewayWriter
 from lapse.ports.store_reviews import ReviewReader, ReviewWriter
+from lapse.ports.store_sign_ins import SignInReader, SignInWriter
 
 T = TypeVar("T")
 
 
-class Reader(GatewayReader, ReviewReader, Protocol):
+class Reader(GatewayReader, ReviewReader, SignInReader, Protocol):
     """One consistent view of the store. Missing things raise `NotFound`; listings are ordered by id."""
 
     async def request(self, request_id: str) -> Request: ...
@@ -146,7 +147,7 @@ class Reader(GatewayReader, ReviewReader, Protocol):
         ...
 
 
-class Transaction(Reader, GatewayWriter, ReviewWriter, Protocol):
+class Transaction(Reader, GatewayWriter, ReviewWriter, SignInWriter, Protocol):
     """A reader that can also write: values and their ledger entries commit together, or not at all.
 
     `save_*` is optimistic: the value's `version` is one more than the stored one, else `Conflict`.

@@ -34,6 +34,7 @@ from lapse.storage.schema import (
     schedules,
     segments,
     sessions,
+    sign_ins,
     templates,
     tokens,
 )
@@ -218,6 +219,8 @@ POLICIES = Query(select(policies.c.doc).order_by(policies.c.activation))
 LAST_ACTIVATION = Query(select(func.coalesce(func.max(policies.c.activation), literal_column("0"))))
 
 TOKEN_BY_DIGEST = Query(select(tokens.c.doc).where(tokens.c.digest == bindparam("digest")))
+SIGN_IN_BY_DIGEST = Query(select(sign_ins.c.doc).where(sign_ins.c.digest == bindparam("digest")))
+FORGET_SIGN_INS = Query(delete(sign_ins).where(sign_ins.c.expires < bindparam("before")))
 ITEMS_OF = Query(select(items.c.doc).where(items.c.review_id == bindparam("review_id")).order_by(items.c.id))
 REMOVALS_DUE = Query(_due(removals))
 REMOVE_SCHEDULE = Query(delete(schedules).where(schedules.c.id == bindparam("name")))

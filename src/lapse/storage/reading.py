@@ -19,6 +19,7 @@ from lapse.domain.removals import Removal
 from lapse.domain.requests import REQUEST_LIFE, Decision, Request, RequestState
 from lapse.domain.reviews import Item, Review
 from lapse.domain.schedules import ReviewSchedule
+from lapse.domain.sign_ins import SignIn
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
 from lapse.domain.templates import Template
 from lapse.ports import Page, PolicyVersion
@@ -253,6 +254,19 @@ class SqlReader(SqlGatewayReader):
     async def tokens(self, principal: str | None = None) -> Sequence[Token]:
         """All tokens, or those of one principal."""
         return await self._where(shelves.TOKENS, principal=principal)
+
+    async def sign_in(self, sign_in_id: str) -> SignIn:
+        """One sign-in."""
+        return await self._one(shelves.SIGN_INS, sign_in_id)
+
+    async def sign_in_by_digest(self, digest: str) -> SignIn | None:
+        """The sign-in with this digest."""
+        found = await self._many(shelves.SIGN_INS.documents, queries.SIGN_IN_BY_DIGEST, digest=digest)
+        return found[0] if found else None
+
+    async def sign_ins(self, principal: str | None = None) -> Sequence[SignIn]:
+        """All that are kept, or those of one principal."""
+        return await self._where(shelves.SIGN_INS, principal=principal)
 
     async def drifts(self, *, resource: str | None = None, open_only: bool = True) -> Sequence[Drift]:
         """All drifts, or the open ones, or those of one resource."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from lapse.storage.guards import GUARDS
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest migration; a database at another one is upgraded, or refused if it is newer."""
 
 metadata = MetaData()
@@ -274,6 +274,20 @@ tokens = Table(
     _text("doc"),
     Index("tokens_digest", "digest", unique=True),
     Index("tokens_principal", "principal", "id"),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    _key(),
+    _text("digest"),
+    _text("principal"),
+    _number("expires"),
+    _number("version"),
+    _text("doc"),
+    Index("sign_ins_digest", "digest", unique=True),
+    Index("sign_ins_principal", "principal", "id"),
+    Index("sign_ins_expires", "expires"),
 )
 
 drifts = Table(

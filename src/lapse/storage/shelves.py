@@ -34,6 +34,7 @@ from lapse.domain.resources import Resource
 from lapse.domain.reviews import Item, Review
 from lapse.domain.schedules import ReviewSchedule
 from lapse.domain.sessions import Session, SessionEnd, SessionState
+from lapse.domain.sign_ins import SignIn
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
 from lapse.domain.templates import Template
 from lapse.ports import PolicyVersion
@@ -179,6 +180,11 @@ GATEWAY_RUNS = Shelf(
 )
 TARGETS = Shelf(schema.targets, Documents(Target, "target"), lambda t: (t.resource,))
 TOKENS = Shelf(schema.tokens, Documents(Token, "token"), lambda t: (t.id, t.digest, t.principal))
+SIGN_INS = Shelf(
+    schema.sign_ins,
+    Documents(SignIn, "sign-in"),
+    lambda s: (s.id, s.digest, s.principal, micros(s.expires_at), s.version),
+)
 DRIFTS = Shelf(schema.drifts, Documents(Drift, "drift"), lambda d: (d.id, d.resource, int(d.cleared_at is None)))
 TARGET_READS = Shelf(schema.target_reads, Documents(TargetRead, "target read"), lambda r: (r.id, r.resource))
 SIGHTINGS = Shelf(schema.sightings, Documents(UseSighting, "sighting"), lambda s: (s.id, s.resource))

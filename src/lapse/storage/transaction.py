@@ -31,6 +31,7 @@ from lapse.domain.requests import Decision, Request
 from lapse.domain.reviews import Item, Review
 from lapse.domain.schedules import ReviewSchedule
 from lapse.domain.sessions import Session
+from lapse.domain.sign_ins import SignIn
 from lapse.domain.targets import Drift, Target, TargetRead, UseSighting
 from lapse.domain.templates import Template
 from lapse.ledger.canonical import encode
@@ -71,6 +72,7 @@ _SHELVES: tuple[Shelf[Any], ...] = (
     shelves.REMOVALS,
     shelves.SCHEDULES,
     shelves.KNOWN_FINDINGS,
+    shelves.SIGN_INS,
 )
 _ADD: Mapping[str, Bulk] = {shelf.table.name: bulk_insert(shelf.table) for shelf in _SHELVES}
 _PUT: Mapping[str, Bulk] = {
@@ -86,6 +88,7 @@ _PUT: Mapping[str, Bulk] = {
     )
 }
 _SAVE: Mapping[str, Bulk] = {
+    "sign_ins": bulk_save(schema.sign_ins, ("version", "doc")),
     "requests": bulk_save(schema.requests, ("entitlement", "state", "due_at", "version", "bundle", "doc")),
     "grants": bulk_save(schema.grants, ("account", "state", "due_at", "over_at", "version", "doc")),
     "delegations": bulk_save(schema.delegations, ("until", "version", "doc")),
@@ -324,6 +327,18 @@ class SqlTransaction(SqlReader):
     async def put_known_findings(self, findings: Sequence[KnownFinding]) -> None:
         """Insert or replace by id."""
         await self._put(shelves.KNOWN_FINDINGS, findings)
+
+    async def add_sign_in(self, sign_in: SignIn) -> None:
+        """A new sign-in."""
+        await self._add(shelves.SIGN_INS, (sign_in,))
+
+    async def save_sign_in(self, sign_in: SignIn) -> None:
+        """A changed sign-in."""
+        await self._save(shelves.SIGN_INS, (sign_in,))
+
+    async def forget_sign_ins(self, before: datetime) -> None:
+        """Those that expired before then."""
+        await self._link.change(queries.FORGET_SIGN_INS, before=micros(before))
 
     async def record_reply(self, key: str, call_hash: str, reply: str, at: datetime) -> None:
         """What a call with idempotency key `key` was answered."""

@@ -8,13 +8,10 @@ from starlette.requests import Request
 
 from lapse.bootstrap.app import App
 from lapse.control.tokens import actor_of, require_active
-from lapse.domain.actors import Actor, Scope
+from lapse.domain.actors import LOCAL_SCOPES, Actor
 from lapse.domain.errors import Refused
 from lapse.domain.names import check_name
 from lapse.entrypoints.api.problems import ProblemError
-
-LOCAL_SCOPES = frozenset({Scope.REQUEST, Scope.APPROVE, Scope.REVIEW, Scope.AUDIT})
-"""What a local user may do. Administration always takes a token."""
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "lapse"})
 _LONGEST_TOKEN = 200

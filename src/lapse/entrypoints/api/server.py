@@ -14,28 +14,36 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any, Protocol
 
 import uvicorn
 
 from lapse.bootstrap.app import App, open_app
 from lapse.bootstrap.gateways.assembly import gateway_beside
 from lapse.bootstrap.gateways.settings import parse_address
-from lapse.bootstrap.home import Home, Settings, read_settings
+from lapse.bootstrap.home import Home, read_settings
 from lapse.bootstrap.logs import Logger, set_up_logs
 from lapse.bootstrap.memory import tune_memory
 from lapse.bootstrap.running import running
 from lapse.bootstrap.setup import refuse_foreign_ledger
 from lapse.bootstrap.threads import tune_threads
 from lapse.domain.errors import Unavailable
-from lapse.entrypoints.api.app import create_api
+from lapse.entrypoints.api.app import AsgiApp, OnBug, create_api
 from lapse.gateway.process import GatewayProcess
 from lapse.storage.instance_lock import acquire
 
 SHUTDOWN_SECONDS = 20
 
 
-def serve(home: Home, listen: str | None = None) -> None:
-    """Serve until SIGTERM or SIGINT.
+class CreatePages(Protocol):
+    """Makes the web pages of an app, as `entrypoints.web.create_web` does."""
+
+    def __call__(self, app: App, *, on_bug: OnBug) -> AsgiApp:
+        """Make them."""
+
+
+def serve(home: Home, listen: str | None = None, *, pages: CreatePages | None = None) -> None:
+    """Serve until SIGTERM or SIGINT: the API, and `pages` at every other path.
 
     Raises:
         Refused: another server runs on this home folder.
@@ -46,10 +54,10 @@ def serve(home: Home, listen: str | None = None) -> None:
     with acquire(home.lock_for(settings)):
         address = parse_address(listen) if listen else settings.address
         with _listening(*address) as listener, contextlib.suppress(KeyboardInterrupt), _loop() as runner:
-            runner.run(_serve(home, settings, listener, log))
+            runner.run(_serve(home, listener, log, pages))
 
 
-async def _serve(home: Home, settings: Settings, listener: socket.socket, log: Logger) -> None:
+async def _serve(home: Home, listener: socket.socket, log: Logger, pages: CreatePages | None) -> None:
     def on_trouble(subject: str, text: str) -> None:
         log.warning("trouble", subject=subject, what=text)
 
@@ -59,13 +67,13 @@ async def _serve(home: Home, settings: Settings, listener: socket.socket, log: L
     async with open_app(home, on_trouble=on_trouble) as opened:
         app = replace(opened, serving=True)
         await refuse_foreign_ledger(app)
-        server = _Server(_configuration(app, on_bug))
+        server = _Server(_configuration(_in_front(app, on_bug, pages)))
         url = _url(listener)
         async with running(app, log), gateway_beside(app, log) as gateway:
             with _announced(home, url, app.gateways), _renewals(gateway):
                 tune_memory()
                 tune_threads()
-                log.info("serving", url=url, home=str(home.path), local_users=settings.local_users)
+                log.info("serving", url=url, home=str(home.path), local_users=app.settings.local_users)
                 await server.serve(sockets=[listener])
             if gateway is not None:
                 _hurry_at_the_next_signal(gateway)
@@ -109,9 +117,23 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(one)
 
 
-def _configuration(app: App, on_bug: object) -> uvicorn.Config:
+def _in_front(app: App, on_bug: OnBug, pages: CreatePages | None) -> AsgiApp:
+    """The API below its own path, and everything else to the pages, if there are any."""
+    api = create_api(app, on_bug=on_bug)
+    if pages is None:
+        return api
+    web = pages(app, on_bug=on_bug)
+
+    async def front(scope: Any, receive: Any, send: Any) -> None:
+        of_api = scope["type"] != "http" or scope["path"].startswith("/api/")
+        await (api if of_api else web)(scope, receive, send)
+
+    return front
+
+
+def _configuration(served: AsgiApp) -> uvicorn.Config:
     return uvicorn.Config(
-        create_api(app, on_bug=on_bug),  # type: ignore[arg-type]
+        served,
         loop="none",
         lifespan="off",
         access_log=False,
