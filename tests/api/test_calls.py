@@ -130,6 +130,12 @@ async def test_a_query_that_cannot_be_right_is_refused(office, query):
     assert (await office.client("alice").get(f"/requests?{query}")).status_code == 422
 
 
+async def test_a_query_that_lacks_what_it_needs_is_refused(office):
+    answer = await office.admin.get("/reviews/rev_1/diff")
+    assert answer.status_code == 422
+    assert "against" in answer.json()["detail"]
+
+
 async def test_paths_and_methods_that_do_not_exist_are_problems(office):
     nothing = await office.client("alice").get("/nothing")
     wrong = await office.client("alice").delete("/requests")

@@ -31,8 +31,6 @@ def read_query(request: Request, kind: type[Query]) -> Query:
     raw = request.scope["query_string"]
     if len(raw) > LONGEST_QUERY:
         raise ProblemError("malformed", "the query is too long")
-    if not raw:
-        return kind()
     hints = get_type_hints(kind)
     found: dict[str, Any] = {}
     try:
