@@ -18,9 +18,9 @@ import duckdb
 from _bench import AtMost, alternate, in_child, report, row
 from _cloudtrail import make_files
 
-from lapse.review.identities import Identities, Rules
+from lapse.review.collection.identities import Identities, Rules
+from lapse.review.collection.snapshot import SnapshotWriter
 from lapse.review.scope import parse_scope
-from lapse.review.snapshot import SnapshotWriter
 from lapse.review.sources.aws import trail_pool
 from lapse.review.sources.kinds.cloudtrail import SOURCE
 from lapse.review.sources.reading import Reading

@@ -18,7 +18,7 @@ from _bench import AtLeast, Row, report, row
 from rich.console import Console
 from rich.table import Table
 
-from lapse.review.detector import all_detectors
+from lapse.review.detection.detector import all_detectors
 from lapse.review.model import RunStatus
 from lapse.review.simulation import Size
 from support.simulation import ADVICE, detected

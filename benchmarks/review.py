@@ -19,12 +19,12 @@ import duckdb
 from _bench import AtMost, Row, alternate, in_child, report, row
 
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.cases import AS_OF
-from lapse.review.detector import Detector, all_detectors, run_detector
+from lapse.review.collection.snapshot import register_all
+from lapse.review.detection.cases import AS_OF
+from lapse.review.detection.detector import Detector, all_detectors, run_detector
 from lapse.review.evidence import TABLES
 from lapse.review.model import Coverage, RunStatus, Snapshot, SnapshotManifest, TableManifest
 from lapse.review.scope import parse_scope
-from lapse.review.snapshot import register_all
 
 GRANTS = int(os.environ.get("LAPSE_BENCH_GRANTS", "1000000"))
 ROUNDS = 3

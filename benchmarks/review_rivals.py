@@ -29,10 +29,10 @@ from _bench import Row, alternate, report, row, timed
 from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.engines.kept import KeptEngine
 from lapse.entrypoints.demo.private_postgres import PrivatePostgres
-from lapse.review.detector import all_detectors, run_detector
+from lapse.review.collection.snapshot import register_all
+from lapse.review.detection.detector import all_detectors, run_detector
 from lapse.review.lag import expiry_lag
 from lapse.review.model import Snapshot
-from lapse.review.snapshot import register_all
 from lapse.review.workflows import _LAG, Lag
 
 os.environ.setdefault("LAPSE_BENCH_GRANTS", "200000")

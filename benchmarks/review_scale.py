@@ -22,12 +22,12 @@ from _bench import AtMost, Row, in_child, report, row
 
 from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.engines.kept import KeptEngine
-from lapse.review.cases import AS_OF
-from lapse.review.columns import Table
+from lapse.review.collection.snapshot import register_all
+from lapse.review.detection.cases import AS_OF
 from lapse.review.evidence import TABLES
+from lapse.review.evidence.columns import Table
 from lapse.review.model import Coverage, RunStatus, Snapshot, SnapshotManifest, TableManifest
 from lapse.review.scope import parse_scope
-from lapse.review.snapshot import register_all
 from lapse.review.stages import Stages
 
 GRANTS = int(os.environ.get("LAPSE_BENCH_GRANTS", "1000000"))
@@ -147,7 +147,7 @@ def _written(connection: duckdb.DuckDBPyConnection, table: Table, sql: str, fold
 
 def run_all(snapshot: Snapshot, kept: Path | None = None) -> dict[str, tuple[float, int]]:
     """Every detector once, as a review runs them; seconds and findings of each."""
-    from lapse.review.detector import all_detectors, run_detector
+    from lapse.review.detection.detector import all_detectors, run_detector
 
     engine, took = KeptEngine(DuckDbEngine(memory_limit="5GB"), kept), {}
     with Stages(engine, snapshot) as stages:

@@ -28,7 +28,7 @@ from lapse.domain.reviews import FindingState, ReviewState
 from lapse.domain.schedules import GivenFiles
 from lapse.ledger.canonical import decode
 from lapse.ports import Page
-from lapse.review import detector
+from lapse.review.detection import detector
 from lapse.storage import open_store
 from support.clock import HandClock
 from support.shaky import ShakyStore

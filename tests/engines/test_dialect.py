@@ -8,11 +8,12 @@ from importlib.resources import files
 import pytest
 
 from lapse.domain.errors import InvalidInput
-from lapse.review import holdings, workflows
+from lapse.review import workflows
 from lapse.review.adjust import durations
-from lapse.review.detector import all_detectors
+from lapse.review.detection.detector import all_detectors
+from lapse.review.detection.shared import SHARED, with_heads
 from lapse.review.evidence import TABLES
-from lapse.review.shared import SHARED, with_heads
+from lapse.review.items import holdings
 from support.spark import needs_spark
 
 pytestmark = needs_spark

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from lapse.domain.errors import InvalidInput, Unavailable
 from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.engines.kept import KeptEngine
+from lapse.review.detection.shared import SHARED, TOTALS
 from lapse.review.evidence import TABLES
-from lapse.review.shared import SHARED, TOTALS
 from support.spark import needs_spark, spark_engine
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)

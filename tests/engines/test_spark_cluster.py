@@ -11,11 +11,11 @@ import pytest
 
 from lapse.domain.data import to_data
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.collect import Inputs, collect_imports
-from lapse.review.detector import all_detectors, run_detector
+from lapse.review.collection.collect import Inputs, collect_imports
+from lapse.review.collection.snapshot import register_all
+from lapse.review.detection.detector import all_detectors, run_detector
 from lapse.review.scope import parse_scope
 from lapse.review.simulation import Size, simulate
-from lapse.review.snapshot import register_all
 from support.spark import needs_spark
 
 pytestmark = [needs_spark, pytest.mark.timeout(280)]
@@ -27,8 +27,8 @@ ON_SPARK = """
 import json, pathlib, sys
 from lapse.bootstrap.engines import new_engine
 from lapse.domain.data import to_data
-from lapse.review.detector import all_detectors, run_detector
-from lapse.review.snapshot import load_snapshot, register_all
+from lapse.review.detection.detector import all_detectors, run_detector
+from lapse.review.collection.snapshot import load_snapshot, register_all
 
 master, folder, out, *names = sys.argv[1:]
 snapshot, engine = load_snapshot(pathlib.Path(folder)), new_engine(master)

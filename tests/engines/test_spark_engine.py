@@ -16,8 +16,8 @@ from lapse.domain.errors import InvalidInput, Unavailable
 from lapse.engines import spark_process
 from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.engines.spark_engine import SparkEngine
-from lapse.review.cases import cases_of, run_case
-from lapse.review.detector import all_detectors
+from lapse.review.detection.cases import cases_of, run_case
+from lapse.review.detection.detector import all_detectors
 from lapse.review.model import RunStatus
 from support.both_engines import BothEngines
 from support.spark import MASTER, QUICK, needs_spark, spark_engine

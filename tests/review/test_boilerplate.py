@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lapse.policy.justifications import _EMPTY_WORDS
-from lapse.review.detector import all_detectors
+from lapse.review.detection.detector import all_detectors
 
 
 def test_the_words_that_say_nothing_are_those_of_the_policy():

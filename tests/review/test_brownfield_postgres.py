@@ -5,7 +5,7 @@ from __future__ import annotations
 from lapse.connectors.postgresql import PostgresConnector
 from lapse.domain.reviews import ItemDecision
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.collect import Inputs, collect_brownfield
+from lapse.review.collection.collect import Inputs, collect_brownfield
 from lapse.review.scope import parse_scope
 from lapse.review.stages import run_stages
 from support.postgres import name, run

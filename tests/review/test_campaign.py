@@ -27,7 +27,7 @@ from lapse.domain.reviews import FindingState, ItemDecision, ReviewPlan, ReviewS
 from lapse.domain.schedules import first_after
 from lapse.enforcement.removals import carry_out_review
 from lapse.review import campaign
-from lapse.review.changes import compare
+from lapse.review.detection.changes import compare
 from lapse.review.pack import verify_pack
 from lapse.review.terms import ReviewTerms
 from support.world import CATALOG, PEOPLE, POLICY

@@ -11,12 +11,12 @@ import pytest
 from lapse.domain.errors import InvalidInput
 from lapse.domain.reviews import Confidence
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.cases import AS_OF, cases_of, run_case
-from lapse.review.detector import all_detectors, fingerprint, parse_detector, run_detector
-from lapse.review.detector_pages import detector_page, index_page
+from lapse.review.collection.snapshot import SnapshotWriter
+from lapse.review.detection.cases import AS_OF, cases_of, run_case
+from lapse.review.detection.detector import all_detectors, fingerprint, parse_detector, run_detector
+from lapse.review.detection.detector_pages import detector_page, index_page
 from lapse.review.model import RunStatus
 from lapse.review.scope import ReviewScope, parse_period
-from lapse.review.snapshot import SnapshotWriter
 
 CATALOGUE = {
     *(f"M{number}" for number in range(1, 15)),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lapse.review.columns import tables_markdown
 from lapse.review.evidence import TABLES
+from lapse.review.evidence.columns import tables_markdown
 
 
 def test_the_page_of_evidence_tables_is_the_one_generated_from_the_declaration():

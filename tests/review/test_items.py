@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from lapse.domain.errors import InvalidInput
 from lapse.domain.reviews import ItemDecision, ItemVote, Line, Reviewers, Usage
-from lapse.review.canaries import attention, canaries, disguised
-from lapse.review.grouping import grouped
-from lapse.review.holdings import INHERITED, Holding
-from lapse.review.sampling import sample
+from lapse.review.items.canaries import attention, canaries, disguised
+from lapse.review.items.grouping import grouped
+from lapse.review.items.holdings import INHERITED, Holding
+from lapse.review.items.sampling import sample
 from support.reviews import KEEP, REVOKE, an_item
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)

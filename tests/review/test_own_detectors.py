@@ -8,13 +8,13 @@ import pytest
 
 from lapse.domain.errors import Corrupt, InvalidInput, NotFound
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.cases import read_cases, run_case
-from lapse.review.collect import Inputs, collect_imports
-from lapse.review.detector import detectors_in, own_detectors
+from lapse.review.collection.collect import Inputs, collect_imports
+from lapse.review.collection.snapshot import load_snapshot
+from lapse.review.detection.cases import read_cases, run_case
+from lapse.review.detection.detector import detectors_in, own_detectors
+from lapse.review.detection.new_detector import new_detector
 from lapse.review.model import RunStatus
-from lapse.review.new_detector import new_detector
 from lapse.review.scope import parse_scope
-from lapse.review.snapshot import load_snapshot
 from lapse.review.stages import run_stages
 from support.clock import START
 

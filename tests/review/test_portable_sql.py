@@ -6,6 +6,7 @@ import pytest
 
 from lapse.engines.duckdb_engine import DuckDbEngine
 from lapse.review.adjust.stage import propose
+from lapse.review.collection.snapshot import register_all
 from lapse.review.evidence import TABLES
 from lapse.review.figures.approvals import approval_figures, stages_of_offers
 from lapse.review.figures.exposure import exposure_figures
@@ -13,7 +14,6 @@ from lapse.review.figures.settings import FigureSettings
 from lapse.review.figures.trend import trend
 from lapse.review.model import PastReview
 from lapse.review.roles.validation import validate_roles
-from lapse.review.snapshot import register_all
 from support.evidence_rows import AS_OF, snapshot_of
 
 dialect = pytest.importorskip("lapse.engines.dialect", exc_type=ImportError)

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.columns import Kind
+from lapse.review.collection.snapshot import SnapshotWriter, register_all
 from lapse.review.evidence import TABLES
+from lapse.review.evidence.columns import Kind
 from lapse.review.scope import ReviewScope, parse_period
-from lapse.review.snapshot import SnapshotWriter, register_all
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
 _NEUTRAL = {Kind.TEXT: "-", Kind.INT: 0, Kind.BOOL: False, Kind.TIME: datetime(2026, 7, 1, tzinfo=UTC)}

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 
-from lapse.review.identities import Identities, Rules
+from lapse.review.collection.identities import Identities, Rules
+from lapse.review.collection.snapshot import SnapshotWriter
 from lapse.review.scope import parse_scope
-from lapse.review.snapshot import SnapshotWriter
 from lapse.review.sources.reading import Reading
 from lapse.review.sources.registry import read_source, source_of
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from lapse.domain.reviews import Confidence
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.collect import Inputs, collect_imports
-from lapse.review.detector import Assessment, all_detectors, run_detectors
-from lapse.review.escalation import with_admin_paths
+from lapse.review.collection.collect import Inputs, collect_imports
+from lapse.review.collection.snapshot import register_all
+from lapse.review.detection.detector import Assessment, all_detectors, run_detectors
+from lapse.review.detection.escalation import with_admin_paths
 from lapse.review.model import ReviewResult, Snapshot
 from lapse.review.scope import parse_scope
 from lapse.review.simulation import Planted, Simulated, Size, simulate
-from lapse.review.snapshot import register_all
 from lapse.review.stages import run_stages
 from lapse.review.workflows import derive
 

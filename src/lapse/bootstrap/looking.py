@@ -20,7 +20,7 @@ from lapse.domain.errors import Conflict, LapseError
 from lapse.domain.looks import KnownFinding
 from lapse.domain.schedules import ReviewSchedule
 from lapse.ports import Reader
-from lapse.review.look import Seen, forget, keep_only, look_at
+from lapse.review.detection.look import Seen, forget, keep_only, look_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

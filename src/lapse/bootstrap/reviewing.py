@@ -32,8 +32,8 @@ from lapse.ports import Engine, Page
 from lapse.review.adjust.filing import files_after
 from lapse.review.adjust.model import PolicyProposal
 from lapse.review.campaign import Desk, Given
-from lapse.review.collect import Inputs, LedgerCheck, collect_brownfield, collect_imports
-from lapse.review.imports import is_evidence
+from lapse.review.collection.collect import Inputs, LedgerCheck, collect_brownfield, collect_imports
+from lapse.review.collection.imports import is_evidence
 from lapse.review.model import ReviewResult, Snapshot
 from lapse.review.scope import Period, ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal

@@ -19,7 +19,7 @@ from lapse.engines.row_groups import Added, RowGroup, added, identity, row_group
 from lapse.engines.rows import rows_of_table
 from lapse.engines.shelf import Shelf, digest_of
 from lapse.ports import WritingEngine
-from lapse.review.shared import SHARED, SOURCE, SharedTable, words_of
+from lapse.review.detection.shared import SHARED, SOURCE, SharedTable, words_of
 
 _LEAST_ROWS = 1_000_000
 """With less use than this, adding it up each time is as fast."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from lapse import __version__
 from lapse.engines.row_groups import RowGroup, identity
-from lapse.review.shared import SharedTable
+from lapse.review.detection.shared import SharedTable
 
 _FORMAT = 1
 _MOST_SHARED = 4

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lapse.ports import Engine
-from lapse.review.detector import run_detectors
+from lapse.review.detection.detector import run_detectors
 from lapse.review.figures.exposure import exposure_figures
 from lapse.review.figures.settings import settings_of
-from lapse.review.holdings import GRANT, Holding, holdings
+from lapse.review.items.holdings import GRANT, Holding, holdings
 from lapse.review.model import ActiveGrant, AuditResult, Exposure, Snapshot, StandingAccess
 
 STEPS = (1, 2)

@@ -24,9 +24,12 @@ from lapse.domain.reviews import REVIEW_LIFE, Item, Review, ReviewEvent
 from lapse.ledger.entry import changed, created
 from lapse.ports import Clock, Engine, PolicyVersion, Reader, Signer, SnapshotStore, Store, Transaction
 from lapse.review.adjust.filing import Consequences, with_effects
-from lapse.review.asking import asked_items
-from lapse.review.changes import past_review
-from lapse.review.collect import Inputs, LedgerCheck, collect
+from lapse.review.collection.collect import Inputs, LedgerCheck, collect
+from lapse.review.collection.policy_evidence import PolicyEvidence, policy_evidence
+from lapse.review.collection.snapshot import MANIFEST, load_snapshot
+from lapse.review.collection.stored import fetch_snapshot, store_snapshot
+from lapse.review.detection.changes import past_review
+from lapse.review.items.asking import asked_items
 from lapse.review.model import (
     Adjustments,
     AuditResult,
@@ -36,13 +39,10 @@ from lapse.review.model import (
     ValidationResult,
     WorkflowResult,
 )
-from lapse.review.policy_evidence import PolicyEvidence, policy_evidence
 from lapse.review.scope import ReviewScope, parse_scope
 from lapse.review.seal import PackContents, SealedPack, seal
-from lapse.review.snapshot import MANIFEST, load_snapshot
 from lapse.review.sources.wanted import WantedSource
 from lapse.review.stages import Stages
-from lapse.review.stored import fetch_snapshot, store_snapshot
 from lapse.review.terms import NO_TERMS, ReviewTerms, check_terms
 from lapse.review.validate import ranked
 

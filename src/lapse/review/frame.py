@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lapse.domain.catalog import Catalog
-from lapse.review.ledger_rows import LedgerFacts
+from lapse.review.collection.ledger_rows import LedgerFacts
 from lapse.review.scope import ReviewScope
 
 

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from lapse.ports import Engine
-from lapse.review.columns import Kind
+from lapse.review.detection.shared import with_heads
 from lapse.review.evidence import TABLES
+from lapse.review.evidence.columns import Kind
 from lapse.review.model import Snapshot, SnapshotManifest
-from lapse.review.shared import with_heads
 
 _SQL_TYPES = {Kind.TEXT: "VARCHAR", Kind.INT: "BIGINT", Kind.BOOL: "BOOLEAN", Kind.TIME: "TIMESTAMPTZ"}
 

@@ -15,10 +15,12 @@ from lapse.domain.reviews import FindingState
 from lapse.ports import Engine
 from lapse.review.adjust.stage import adjust
 from lapse.review.audit import audit
-from lapse.review.changes import past_review, with_states
-from lapse.review.detector import Assessment, run_detectors
-from lapse.review.escalation import with_admin_paths
+from lapse.review.collection.snapshot import register_all
+from lapse.review.detection.changes import past_review, with_states
+from lapse.review.detection.detector import Assessment, run_detectors
+from lapse.review.detection.escalation import with_admin_paths
 from lapse.review.figures.trend import trend
+from lapse.review.items.people_scope import Stage, about, about_people, held_in_scope, people_in_scope
 from lapse.review.model import (
     Adjustments,
     AuditResult,
@@ -28,9 +30,7 @@ from lapse.review.model import (
     ValidationResult,
     WorkflowResult,
 )
-from lapse.review.people_scope import Stage, about, about_people, held_in_scope, people_in_scope
 from lapse.review.roles.validation import validate_roles
-from lapse.review.snapshot import register_all
 from lapse.review.sql import ask
 from lapse.review.validate import relink, validate
 from lapse.review.workflows import derive, workflows

@@ -13,7 +13,7 @@ from lapse.domain.catalog import Catalog
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 from lapse.domain.reviews import ItemDecision, ReviewPlan
-from lapse.review.detector import all_detectors
+from lapse.review.detection.detector import all_detectors
 from lapse.review.figures.settings import NAME as FIGURES
 from lapse.review.figures.settings import read_settings
 from lapse.review.frameworks import frameworks_named

@@ -14,11 +14,11 @@ from dataclasses import replace
 
 from lapse.domain.reviews import Confidence, Finding, Item, ItemDecision, Severity, Usage
 from lapse.ports import Engine
-from lapse.review.detector import run_detectors
-from lapse.review.grouping import grouped
-from lapse.review.holdings import GRANT, INHERITED, Holding
+from lapse.review.detection.detector import run_detectors
+from lapse.review.items.grouping import grouped
+from lapse.review.items.holdings import GRANT, INHERITED, Holding
+from lapse.review.items.people_scope import held_in_scope
 from lapse.review.model import AuditResult, Snapshot, ValidationResult
-from lapse.review.people_scope import held_in_scope
 
 STEPS = (3,)
 _REVOKE_ON = ("R1", "L2", "L6", "C1", "C6", "C8", "C9", "C7")

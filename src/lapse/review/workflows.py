@@ -15,14 +15,14 @@ from lapse.domain.errors import Corrupt
 from lapse.ledger import canonical
 from lapse.ledger.entry import Entry
 from lapse.ports import Engine
-from lapse.review.detector import run_detectors
+from lapse.review.collection.snapshot import add_derived, register_all
+from lapse.review.detection.detector import run_detectors
 from lapse.review.figures.approvals import approval_figures
 from lapse.review.figures.model import LagObjective
 from lapse.review.figures.settings import settings_of
 from lapse.review.lag import Lag, by_resource
 from lapse.review.model import ExpiryLag, Pattern, Rederivation, Snapshot, WorkflowResult
 from lapse.review.replay import DIFFERENT, NOT_DERIVABLE, SAME, Replay
-from lapse.review.snapshot import add_derived, register_all
 from lapse.review.sql import ask
 
 STEPS = (4,)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from lapse.domain.data import from_data, to_data
 from lapse.domain.reviews import Severity
-from lapse.review.changes import past_review
+from lapse.review.detection.changes import past_review
 from lapse.review.figures.model import Hours, KeyFigures
 from lapse.review.figures.trend import MOST_POINTS, key_figures, trend
 from lapse.review.model import PastReview, ReviewResult

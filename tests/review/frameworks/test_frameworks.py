@@ -12,7 +12,7 @@ import pytest
 from lapse.domain.catalog import Catalog
 from lapse.domain.errors import Corrupt, InvalidInput
 from lapse.domain.reviews import Confidence, FindingState
-from lapse.review.detector import all_detectors
+from lapse.review.detection.detector import all_detectors
 from lapse.review.frameworks import Outcome, all_frameworks, clause_results, frameworks_named
 from lapse.review.frameworks.catalog import completed, parse_framework, unplaced
 from lapse.review.frameworks.documents import framework_documents

@@ -16,12 +16,12 @@ import pytest
 
 from lapse.domain.errors import Corrupt
 from lapse.domain.reviews import ItemDecision, ItemVote, Line, Reviewers
+from lapse.review.collection.snapshot import file_sha256
 from lapse.review.model import Coverage, TableManifest
 from lapse.review.pack import report_lines, verify_pack
 from lapse.review.pack.reading import sealed_contents
 from lapse.review.privacy import pseudonymised
 from lapse.review.seal import seal
-from lapse.review.snapshot import file_sha256
 from support.sample_review import ITEMS, MADE, SampleSigner, sample_contents
 
 KEY = b"\x07" * 32

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lapse.review.columns import TEXT
 from lapse.review.evidence import TABLES
+from lapse.review.evidence.columns import TEXT
 from lapse.review.privacy import Pseudonyms
 from lapse.review.privacy.fields import Holds, of_column, of_field
 

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from lapse.connectors.postgresql import PostgresConnector
 from lapse.domain.errors import InvalidInput
 from lapse.protocols.postgres import quoting
-from lapse.review.observed import Explanations, access_rows, account_rows, privilege_rows, role_privilege_rows
+from lapse.review.collection.observed import (
+    Explanations,
+    access_rows,
+    account_rows,
+    privilege_rows,
+    role_privilege_rows,
+)
 from lapse.review.roles.validation import validate_roles
 from support.evidence_rows import evidence
 from support.postgres import name, run

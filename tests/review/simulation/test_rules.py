@@ -11,7 +11,7 @@ import pytest
 from lapse.policy import parse, version_of
 from lapse.policy.proof.outcomes import installed
 from lapse.ports import PolicyVersion
-from lapse.review.policy_evidence import policy_evidence
+from lapse.review.collection.policy_evidence import policy_evidence
 from lapse.review.simulation import Size
 from lapse.review.simulation.books import Books
 from lapse.review.simulation.policy_tables import effect_rows, path_rows, quorum_rows

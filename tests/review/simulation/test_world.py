@@ -10,10 +10,10 @@ import pytest
 from lapse.domain.data import from_data, to_data
 from lapse.domain.reviews import Confidence, ItemDecision, Usage
 from lapse.engines.duckdb_engine import DuckDbEngine
-from lapse.review.detector import all_detectors
+from lapse.review.collection.snapshot import load_snapshot
+from lapse.review.detection.detector import all_detectors
 from lapse.review.model import ReviewResult, RunStatus
 from lapse.review.simulation import Size
-from lapse.review.snapshot import load_snapshot
 from lapse.review.stages import Stages
 from support.simulation import ADVICE, reviewed, snapshot_of
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lapse.domain.errors import InvalidInput
-from lapse.review.identities import Rules
+from lapse.review.collection.identities import Rules
 from lapse.review.sources.openssh.entries import Ignored, read_entry
 from lapse.review.sources.openssh.places import Place, place_of
 from support.read_sources import people, read_as, short

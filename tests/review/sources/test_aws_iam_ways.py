@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lapse.review.escalation import admin_path_rows
+from lapse.review.detection.escalation import admin_path_rows
 from lapse.review.model import Coverage
 from lapse.review.sources.aws import iam_rows
 from support.aws_files import ACCOUNT, problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lapse.review.escalation import admin_path_rows
+from lapse.review.detection.escalation import admin_path_rows
 from support.kubernetes_files import (
     RBAC,
     account,

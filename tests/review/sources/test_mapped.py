@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from lapse.review.columns import Kind
+from lapse.review.evidence.columns import Kind
 from lapse.review.sources.mapping import rows
 from lapse.review.sources.mapping.language import parse_mapping
 from lapse.review.sources.mapping.values import Way, read_value

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from lapse.review.identities import Rules
+from lapse.review.collection.identities import Rules
 from lapse.review.model import Coverage
 from lapse.review.sources.openssh.events import Event, message_of_sudo
 from support.read_sources import people, short

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lapse.review.identities import Rules
+from lapse.review.collection.identities import Rules
 from support.read_sources import read_as, short
 from support.sshd import SSHD, Sshd
 

@@ -17,8 +17,8 @@ from lapse.entrypoints.cli.session import Session
 
 if TYPE_CHECKING:
     from lapse.ports import Engine
-    from lapse.review.cases import Case, CaseResult
-    from lapse.review.detector import Detector
+    from lapse.review.detection.cases import Case, CaseResult
+    from lapse.review.detection.detector import Detector
 
 Own = Annotated[Path | None, typer.Option("--from", metavar="FOLDER", help="A folder of detectors of your own.")]
 
@@ -84,7 +84,7 @@ def try_detectors(
     All that come with lapse, or those of the folder, unless some are named.
     """
     from lapse.bootstrap.engines import engines
-    from lapse.review.detector import detectors_in
+    from lapse.review.detection.detector import detectors_in
 
     chosen = [_named(one, own) for one in name] if name else (detectors_in(own) if own else _detectors(None))
     if not chosen:
@@ -109,7 +109,7 @@ def new(
     folder: Annotated[Path, typer.Option("--from", metavar="FOLDER", help="Where it goes.")] = Path("detectors"),
 ) -> None:
     """Begin a detector of your own: its SQL and its cases."""
-    from lapse.review.new_detector import new_detector
+    from lapse.review.detection.new_detector import new_detector
 
     made = {folder / file: text for file, text in new_detector(name.upper()).items()}
     taken = next((path for path in made if path.exists()), None)
@@ -127,7 +127,7 @@ def new(
 
 
 def _detectors(own: Path | None) -> list[Detector]:
-    from lapse.review.detector import all_detectors, detectors_in
+    from lapse.review.detection.detector import all_detectors, detectors_in
 
     return [*all_detectors(), *(detectors_in(own) if own else ())]
 
@@ -140,7 +140,7 @@ def _named(name: str, own: Path | None) -> Detector:
 
 
 def _ran(new_engine: Callable[[], Engine], detector: Detector, own: Path | None) -> Iterable[tuple[Case, CaseResult]]:
-    from lapse.review.cases import run_case
+    from lapse.review.detection.cases import run_case
 
     for case in _cases(detector, own):
         with TemporaryDirectory() as folder:
@@ -148,7 +148,7 @@ def _ran(new_engine: Callable[[], Engine], detector: Detector, own: Path | None)
 
 
 def _cases(detector: Detector, own: Path | None) -> tuple[Case, ...]:
-    from lapse.review.cases import cases_of, read_cases
+    from lapse.review.detection.cases import cases_of, read_cases
 
     file = own / "cases" / f"{detector.id}.yaml" if own and (own / f"{detector.id}.sql").is_file() else None
     if file is None:

@@ -109,7 +109,7 @@ def diff(
 
 def _diff_of_packs(old: Path, new: Path) -> Any:
     from lapse.domain.data import to_data
-    from lapse.review.changes import compare
+    from lapse.review.detection.changes import compare
     from lapse.review.pack.past import past_of_pack
 
     for path in (old, new):

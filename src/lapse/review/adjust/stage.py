@@ -11,7 +11,7 @@ from lapse.review.adjust.durations import shorter_maxima
 from lapse.review.adjust.model import NotProposed, PolicyProposal, ProposalKind
 from lapse.review.adjust.standing import standing_into_offers
 from lapse.review.adjust.unused import unused_offers
-from lapse.review.detector import run_detectors
+from lapse.review.detection.detector import run_detectors
 from lapse.review.in_force import InForce, policy_in_force
 from lapse.review.model import Adjustments, Snapshot
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lapse.review.columns import Table
+from lapse.review.evidence.columns import Table
 from lapse.review.evidence.flow import FLOW
 from lapse.review.evidence.inventory import INVENTORY
 from lapse.review.evidence.people import PEOPLE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lapse.review.columns import BOOL, INT, TEXT, TIME, Column, Table
+from lapse.review.evidence.columns import BOOL, INT, TEXT, TIME, Column, Table
 from lapse.review.evidence.shared import REQUEST, RESOURCE, must
 
 FLOW = (

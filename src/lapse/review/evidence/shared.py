@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lapse.review.columns import TEXT, Column, Kind
+from lapse.review.evidence.columns import TEXT, Column, Kind
 
 
 def must(name: str, kind: Kind, doc: str) -> Column:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lapse.review.columns import BOOL, TEXT, TIME, Column, Table
+from lapse.review.evidence.columns import BOOL, TEXT, TIME, Column, Table
 from lapse.review.evidence.shared import ACCOUNT, RESOURCE, must
 
 USE = (

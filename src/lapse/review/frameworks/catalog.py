@@ -16,7 +16,7 @@ from importlib.resources import files
 from lapse.domain.data import from_data
 from lapse.domain.errors import Corrupt, InvalidInput
 from lapse.domain.names import shown
-from lapse.review.detector import Detector, all_detectors
+from lapse.review.detection.detector import Detector, all_detectors
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}", re.ASCII)
 _DISTINCT = re.compile(r"[^a-z0-9]+")

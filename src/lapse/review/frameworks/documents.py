@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from lapse.domain.data import Json
-from lapse.review.detector import Detector, all_detectors
+from lapse.review.detection.detector import Detector, all_detectors
 from lapse.review.export.facts import document, one_line
 from lapse.review.frameworks.catalog import Framework
 from lapse.review.frameworks.results import ClauseResult, Outcome, clause_results

@@ -15,11 +15,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lapse.review.collection.snapshot import file_sha256
 from lapse.review.model import ReviewResult, SnapshotManifest, TableManifest
 from lapse.review.pack.contents import ExportNote, PackContents
 from lapse.review.privacy.fields import Holds, of_column, of_field
 from lapse.review.privacy.pseudonyms import Pseudonyms
-from lapse.review.snapshot import file_sha256
 
 KIND = "pseudonymised"
 LEFT_OUT = ("justifications and other free texts", "policies", "entries of the ledger")

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from lapse.domain.data import Json
 from lapse.domain.names import is_printable
 from lapse.domain.reviews import Severity
-from lapse.review.canaries import attention
+from lapse.review.items.canaries import attention
 from lapse.review.model import ReviewResult
 from lapse.review.report import charts, figure_charts, figure_view, view, words
 

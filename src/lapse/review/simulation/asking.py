@@ -15,7 +15,7 @@ from lapse.domain.requests import Decision, Request, RequestEvent, Verdict
 from lapse.domain.terms import Stage, Terms
 from lapse.ledger.entry import changed, created
 from lapse.policy import Ask, History, ask_for, decide
-from lapse.review import rows
+from lapse.review.collection import rows
 from lapse.review.simulation.chance import Stream
 from lapse.review.simulation.clocks import answers_at
 from lapse.review.simulation.granting import schedule_grant, terms_hash

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from lapse.ledger import canonical
 from lapse.ledger.entry import Entry
-from lapse.review import rows
+from lapse.review.collection import rows
 
 Row = Mapping[str, Any]
 

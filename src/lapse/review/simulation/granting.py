@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from lapse.domain.grants import EndReason, Grant, GrantState
 from lapse.domain.requests import Request
 from lapse.ledger.entry import changed, created
-from lapse.review import rows
+from lapse.review.collection import rows
 from lapse.review.simulation.areas import EMERGENCY
 from lapse.review.simulation.chance import lognormal
 from lapse.review.simulation.usage import use_grant

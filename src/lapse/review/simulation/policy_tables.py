@@ -14,8 +14,8 @@ from typing import Any
 from lapse.policy import parse
 from lapse.policy.quorums import eligible, quorum_reaches
 from lapse.policy.rules import Limit, Offer
-from lapse.review import rows
-from lapse.review.offers import offer_rows
+from lapse.review.collection import rows
+from lapse.review.collection.offers import offer_rows
 from lapse.review.simulation.world import World
 
 Row = dict[str, Any]

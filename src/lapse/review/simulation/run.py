@@ -15,7 +15,7 @@ from typing import Any
 
 from lapse.policy import parse, version_of
 from lapse.ports import PolicyVersion
-from lapse.review import rows
+from lapse.review.collection import rows
 from lapse.review.simulation import policy_tables as policies
 from lapse.review.simulation.agenda import Agenda
 from lapse.review.simulation.areas import BOOKS, CHECKER, CONTROL, MAKER, OPERATOR, SECURITY, native_role, offerings

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lapse.domain.names import shown
-from lapse.review.identities import Hints, Identities
+from lapse.review.collection.identities import Hints, Identities
+from lapse.review.collection.snapshot import SnapshotWriter
 from lapse.review.model import Problem, SourceReport
-from lapse.review.snapshot import SnapshotWriter
 
 _EXAMPLES = 5
 _BATCH = 20_000

@@ -20,8 +20,8 @@ from lapse.domain.times import parse_time
 from lapse.enforcement.removals import carry_out_review
 from lapse.entrypoints.api.operations import Body, Call, Listing, Query, Routes
 from lapse.ports import Reader
-from lapse.review.canaries import disguised
-from lapse.review.sampling import sample
+from lapse.review.items.canaries import disguised
+from lapse.review.items.sampling import sample
 from lapse.review.validate import ranked
 
 ROUTES = Routes("reviews")

@@ -19,7 +19,7 @@ from lapse.domain.reviews import ItemDecision, Review, ReviewPlan
 from lapse.entrypoints.api.operations import Body, Call, Download, Listing, Query, Routes
 from lapse.review import campaign
 from lapse.review.campaign import Desk
-from lapse.review.changes import ReviewDiff, compare
+from lapse.review.detection.changes import ReviewDiff, compare
 from lapse.review.model import ReviewResult
 from lapse.review.terms import LONGEST, ReviewTerms
 

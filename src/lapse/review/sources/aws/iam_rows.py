@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeAlias
 
-from lapse.review.identities import Hints
+from lapse.review.collection.identities import Hints
 from lapse.review.sources.aws.iam_details import Holder
 from lapse.review.sources.aws.iam_estate import Estate
 from lapse.review.sources.aws.iam_trust import Trust, trust_of

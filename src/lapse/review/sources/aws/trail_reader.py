@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
+from lapse.review.collection.identities import Hints
 from lapse.review.evidence import TABLES
-from lapse.review.identities import Hints
 from lapse.review.sources.aws.names import ResourceNames
 from lapse.review.sources.aws.trail_changes import Change, change_row, periods
 from lapse.review.sources.aws.trail_parts import Part

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
-from lapse.review.identities import Hints
+from lapse.review.collection.identities import Hints
 from lapse.review.sources.clocks import Clock, clock_of, flag, taken_at
 from lapse.review.sources.files import lines, name_below
 from lapse.review.sources.notes import Notes

@@ -5,7 +5,7 @@ Called by the kinds of sources about Kubernetes.
 
 from __future__ import annotations
 
-from lapse.review.identities import Hints
+from lapse.review.collection.identities import Hints
 from lapse.review.sources.reading import Reading
 from lapse.review.sources.source import Options
 

@@ -19,7 +19,7 @@ from lapse.policy.parts import PROSE, ZONE
 from lapse.policy.problems import PolicyErrors, Problem
 from lapse.policy.shape import Either, Flag, Found, Key, Many, Record, Sink, Text, Unreadable, Whole
 from lapse.policy.yaml_tree import read_tree
-from lapse.review.columns import Kind, Table
+from lapse.review.evidence.columns import Kind, Table
 from lapse.review.sources.mapping.model import MAPPABLE, Cell, Rule, Skip, SourceMapping, Test
 from lapse.review.sources.mapping.paths import PATTERN, parse_path, parse_single
 from lapse.review.sources.mapping.shapes import Named, Single, Words

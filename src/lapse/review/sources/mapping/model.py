@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lapse.policy.yaml_tree import Place
-from lapse.review.columns import TEXT, TIME, Column, Kind, Table
 from lapse.review.evidence import TABLES
+from lapse.review.evidence.columns import TEXT, TIME, Column, Kind, Table
 from lapse.review.evidence.shared import ACCOUNT, RESOURCE, must
 from lapse.review.sources.mapping.paths import Path
 from lapse.review.sources.mapping.values import Way

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lapse.review.columns import Kind
-from lapse.review.identities import Hints
+from lapse.review.collection.identities import Hints
+from lapse.review.evidence.columns import Kind
 from lapse.review.sources.event_logs import LOG_OPTIONS, EventLog, tidy
 from lapse.review.sources.files import name_below
 from lapse.review.sources.mapping.inputs import ANY_NAME, NAMES, records_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lapse.domain.names import shown
-from lapse.review.columns import Kind
+from lapse.review.evidence.columns import Kind
 from lapse.review.sources.mapping.model import Cell, Rule, SourceMapping, Test
 from lapse.review.sources.mapping.paths import MISSING, value_at, values_at
 from lapse.review.sources.mapping.values import read_value, text_of

@@ -18,7 +18,7 @@ from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
 from lapse.domain.times import parse_time
 from lapse.policy.problems import nearest
-from lapse.review.columns import Kind
+from lapse.review.evidence.columns import Kind
 from lapse.review.sources.clocks import Clock
 from lapse.review.sources.event_logs import tidy
 

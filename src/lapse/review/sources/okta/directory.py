@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from lapse.review.identities import Hints
+from lapse.review.collection.identities import Hints
 from lapse.review.sources.event_logs import tidy
 from lapse.review.sources.okta.events import Entity
 from lapse.review.sources.reading import Reading

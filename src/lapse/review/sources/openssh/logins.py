@@ -15,7 +15,7 @@ import msgspec
 
 from lapse.domain.names import shown
 from lapse.domain.times import format_time
-from lapse.review.identities import Hints
+from lapse.review.collection.identities import Hints
 from lapse.review.sources.marks import is_probe, mark_of_key_id
 from lapse.review.sources.notes import Notes
 from lapse.review.sources.openssh.events import SKIPPED, Event, Message, message_of_sshd, message_of_sudo

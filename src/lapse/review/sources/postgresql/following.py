@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lapse.domain.names import shown
-from lapse.review.identities import Hints
+from lapse.review.collection.identities import Hints
 from lapse.review.sources.clocks import Clock
 from lapse.review.sources.marks import mark_of_application
 from lapse.review.sources.notes import Notes

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
-from lapse.review.identities import Hints
+from lapse.review.collection.identities import Hints
 from lapse.review.sources.event_logs import tidy
 from lapse.review.sources.reading import Reading
 from lapse.review.sources.source import Options

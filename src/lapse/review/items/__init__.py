@@ -1,0 +1,1 @@
+"""What people decide on: permissions with their holders, grouped, sampled, and canaries among them."""
