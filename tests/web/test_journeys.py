@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lapse.entrypoints.api.routes import OPERATIONS
 from support.browser import OVERFLOW, faults, needs_browser
 
 pytestmark = needs_browser
@@ -76,6 +77,15 @@ def test_a_no_needs_a_reason(meet):
     bob.get_by_label("Reason").fill("ask for less")
     bob.get_by_role("button", name="Deny").click()
     bob.get_by_text("pg-prod/reader for alice: denied.").wait_for()
+
+
+def test_beside_the_pages_the_api_is_all_there(meet, url):
+    stranger = meet()
+    for one in OPERATIONS:
+        if one.method == "GET" and "{" not in one.path:
+            answer = stranger.request.get(url + one.path)
+            kind = answer.headers.get("content-type", "")
+            assert (one.path, answer.status in {200, 401}, kind.startswith("text/html")) == (one.path, True, False)
 
 
 def test_a_resource_is_found_and_asked_for(meet):

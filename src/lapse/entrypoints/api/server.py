@@ -29,10 +29,13 @@ from lapse.bootstrap.setup import refuse_foreign_ledger
 from lapse.bootstrap.threads import tune_threads
 from lapse.domain.errors import Unavailable
 from lapse.entrypoints.api.app import AsgiApp, OnBug, create_api
+from lapse.entrypoints.api.routes import OPERATIONS
 from lapse.gateway.process import GatewayProcess
 from lapse.storage.instance_lock import acquire
 
 SHUTDOWN_SECONDS = 20
+_BESIDE = frozenset(one.path for one in OPERATIONS if not one.path.startswith("/api/"))
+"""What the API has outside of its own path: how those who run it ask whether it is well."""
 
 
 class CreatePages(Protocol):
@@ -118,14 +121,14 @@ class _Server(uvicorn.Server):
 
 
 def _in_front(app: App, on_bug: OnBug, pages: CreatePages | None) -> AsgiApp:
-    """The API below its own path, and everything else to the pages, if there are any."""
+    """What is the API's to the API, and everything else to the pages, if there are any."""
     api = create_api(app, on_bug=on_bug)
     if pages is None:
         return api
     web = pages(app, on_bug=on_bug)
 
     async def front(scope: Any, receive: Any, send: Any) -> None:
-        of_api = scope["type"] != "http" or scope["path"].startswith("/api/")
+        of_api = scope["type"] != "http" or scope["path"].startswith("/api/") or scope["path"] in _BESIDE
         await (api if of_api else web)(scope, receive, send)
 
     return front
