@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from support.browser import chromium
@@ -39,16 +41,17 @@ offers:
 
 @pytest.fixture
 def program(tmp_path, postgres_target):
-    """Set up by processes of its own: the browser's driver has the event loop of this one."""
+    """Set up in a thread of its own: the browser's driver has the event loop of this one."""
     program = Program(tmp_path / "home", {"PROD_DSN": postgres_target.lapse_dsn})
-    program.process("init")
-    program.let_people_act_by_name()
-    catalog, policy = tmp_path / "catalog.yaml", tmp_path / "policy.yaml"
-    catalog.write_text(CATALOG.format(prefix=postgres_target.prefix))
-    policy.write_text(POLICY)
-    program.process("catalog", "apply", str(catalog), "--yes")
-    program.process("policy", "apply", str(policy))
-    program.process("target", "add", "pg-prod", "--dsn-env", "PROD_DSN")
+
+    def set_up():
+        program.run("init")
+        program.let_people_act_by_name()
+        program.furnish(CATALOG.format(prefix=postgres_target.prefix), POLICY)
+        program.run("target", "add", "pg-prod", "--dsn-env", "PROD_DSN")
+
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(set_up).result()
     return program
 
 
