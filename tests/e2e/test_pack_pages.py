@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from lapse.review.seal import seal
+from support.browser import OVERFLOW, chromium, faults, needs_browser
 from support.sample_review import SampleSigner, sample_contents
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-sync_api = pytest.importorskip("playwright.sync_api")
-axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+pytestmark = needs_browser
 PAGE = "frameworks/nist-800-53-r5/index.html"
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +34,7 @@ def test_the_page_of_a_framework_is_accessible_and_fits(browser, folder, theme, 
     context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": 900}, bypass_csp=True)
     page = context.new_page()
     page.goto((folder / PAGE).as_uri())
-    found = axe_api.Axe().run(page).response["violations"]
-    assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+    assert faults(page) == []
     assert page.evaluate(OVERFLOW) == 0
     context.close()
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from lapse.review.report import ReportFacts, render_report
+from support.browser import OVERFLOW, chromium, faults, needs_browser
 from support.sample_review import MADE, renamed, sample_result
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-sync_api = pytest.importorskip("playwright.sync_api")
-axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+pytestmark = needs_browser
 OPEN_ALL = "document.querySelectorAll('details').forEach(d => d.open = true)"
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FACTS = ReportFacts(
     title="Production databases, third quarter 2026",
     made_at=MADE,
@@ -32,10 +22,8 @@ FACTS = ReportFacts(
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +47,7 @@ def test_the_report_is_accessible_and_fits(browser, report, theme, width):
     page.goto(report.as_uri())
     assert page.evaluate(OVERFLOW) == 0
     page.evaluate(OPEN_ALL)
-    found = axe_api.Axe().run(page).response["violations"]
-    assert [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]] == []
+    assert faults(page) == []
     assert page.evaluate(OVERFLOW) == 0
     context.close()
 

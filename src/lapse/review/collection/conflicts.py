@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lapse.domain.errors import InvalidInput, NotFound
+from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown, split_entitlement
+from lapse.review.sources.listed import read_yaml_list
 
 _MOST_BYTES = 4 << 20
 _FEWEST_SIDES = 2
@@ -24,21 +25,7 @@ def conflict_rows(file: Path) -> list[dict[str, Any]]:
         NotFound: there is no such file.
         InvalidInput: it is not such a file; the message says where.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise InvalidInput(f"`{shown(file.name)}` is larger than a list of conflicts is")
-        data: Any = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise NotFound(f"there is no file `{shown(str(file), 200)}`") from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        why = shown(" ".join(str(error).split()), 200)
-        raise InvalidInput(f"`{shown(file.name)}` cannot be read as YAML: {why}") from None
-    listed = data.get("conflicts") if isinstance(data, dict) else None
-    if not isinstance(listed, list):
-        raise InvalidInput(f"`{shown(file.name)}` has no list `conflicts`", hint=_HINT)
+    listed = read_yaml_list(file, "conflicts", most_bytes=_MOST_BYTES, hint=_HINT)
     return [row for number, entry in enumerate(listed, start=1) for row in _rows(file, number, entry)]
 
 

@@ -43,7 +43,7 @@ def policy_evidence(version: PolicyVersion | None, catalog: Catalog, clock: Call
     if version is None:
         return PolicyEvidence(tables={EFFECTS: (), PATHS: (), QUORUMS: (), ELIGIBLE: ()})
     policy, name = parse(version.files), {"policy_version": version.version}
-    tables: dict[str, list[Row]] = {QUORUMS: [name | _quorum_row(one) for one in quorum_reaches(policy, catalog)]}
+    tables: dict[str, list[Row]] = {QUORUMS: [name | quorum_row(one) for one in quorum_reaches(policy, catalog)]}
     if not installed():
         why = f"the solver is not installed (`{HOW_TO_INSTALL}`)"
         return _with_eligible(policy, catalog, tables, dict.fromkeys((EFFECTS, PATHS), why))
@@ -106,7 +106,8 @@ def _path_rows(policy: Policy, catalog: Catalog, clock: Callable[[], float]) -> 
         }
 
 
-def _quorum_row(reach: QuorumReach) -> Row:
+def quorum_row(reach: QuorumReach) -> Row:
+    """Whether those who may ask for one entitlement by one offer could get enough approvals."""
     return {
         "offer": reach.offer,
         "entitlement": reach.entitlement,

@@ -16,6 +16,7 @@ from lapse.policy.quorums import eligible, quorum_reaches
 from lapse.policy.rules import Limit, Offer
 from lapse.review.collection import rows
 from lapse.review.collection.offers import offer_rows
+from lapse.review.collection.policy_evidence import quorum_row
 from lapse.review.simulation.world import World
 
 Row = dict[str, Any]
@@ -71,17 +72,7 @@ def path_rows(world: World) -> Iterator[Row]:
 def quorum_rows(world: World) -> Iterator[Row]:
     """Whether those who may ask could get enough approvals."""
     for reach in quorum_reaches(world.policy, world.catalog):
-        yield {
-            "policy_version": world.version.version,
-            "offer": reach.offer,
-            "entitlement": reach.entitlement,
-            "resource": reach.entitlement.partition("/")[0],
-            "needed": reach.needed,
-            "candidates": reach.candidates,
-            "stuck": reach.stuck,
-            "example": reach.example or None,
-            "possible": reach.possible if reach.example else None,
-        }
+        yield {"policy_version": world.version.version, **quorum_row(reach)}
 
 
 def eligible_rows(world: World) -> Iterator[Row]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from lapse.domain.errors import InvalidInput, NotFound
+from lapse.domain.errors import InvalidInput
 from lapse.domain.names import shown
+from lapse.review.sources.listed import read_yaml_list
 from lapse.review.sources.registry import source_of
 
 _MOST_BYTES = 1 << 20
@@ -55,21 +55,7 @@ def read_wanted(file: Path) -> list[WantedSource]:
         NotFound: there is no such file, or no such kind of source.
         InvalidInput: it is not such a file; the message says where.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise InvalidInput(f"`{shown(file.name)}` is larger than a list of sources is")
-        data: Any = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise NotFound(f"there is no file `{shown(str(file), 200)}`") from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        why = shown(" ".join(str(error).split()), 200)
-        raise InvalidInput(f"`{shown(file.name)}` cannot be read as YAML: {why}") from None
-    listed = data.get("sources") if isinstance(data, dict) else None
-    if not isinstance(listed, list):
-        raise InvalidInput(f"`{shown(file.name)}` has no list `sources`", hint="see docs/sources.md")
+    listed = read_yaml_list(file, "sources", most_bytes=_MOST_BYTES, hint="see docs/sources.md")
     return [_wanted(file, number, entry) for number, entry in enumerate(listed, start=1)]
 
 
