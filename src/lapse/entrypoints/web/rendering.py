@@ -17,6 +17,7 @@ from lapse.domain.actors import Scope
 from lapse.domain.durations import human_duration
 from lapse.entrypoints.web.browser import form_token, secret_of
 from lapse.entrypoints.web.visits import Visit
+from lapse.review.report.words import count, moment
 
 _FOLDER = files("lapse.entrypoints.web") / "static"
 _KINDS: Final[Mapping[str, str]] = {
@@ -80,11 +81,6 @@ def _environment() -> Environment:
     return made
 
 
-def moment(at: datetime | None) -> str:
-    """`3 Aug 2026, 14:02 UTC`; a dash for None."""
-    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if at else "\u2013"
-
-
 def iso(at: datetime) -> str:
     """As machines read it (RFC 3339)."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -105,11 +101,6 @@ def marked(text: str) -> Markup:
     whole = text if not text or text[-1] in ".!?" else f"{text}."
     parts = [escape(part) for part in (whole[:1].upper() + whole[1:]).split("`")]
     return Markup("").join(Markup("<code>{}</code>").format(one) if n % 2 else one for n, one in enumerate(parts))
-
-
-def count(number: int, thing: str, things: str = "") -> str:
-    """`1 request`, `12,345 requests`."""
-    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
 def _names() -> list[str]:
